@@ -1,0 +1,12 @@
+export { announce } from './announce.ts';
+export { assertLoopback, isLoopback } from './addresses.ts';
+export type { Address, AddressList } from './addresses.ts';
+export { systemClock } from './clock.ts';
+export { ConfigurationError, invalidField, ServiceError } from './errors.ts';
+export type { ErrorCode, FieldViolation, ServiceErrorOptions } from './errors.ts';
+export { createLog } from './log.ts';
+export type { Log } from './log.ts';
+export { runProcess } from './process.ts';
+export type { ProcessConfiguration, ProcessOptions, RunningService, Stoppable } from './process.ts';
+export { describeSettings, readSettings } from './settings.ts';
+export type { SettingDescription, Settings } from './settings.ts';

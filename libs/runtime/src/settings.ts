@@ -1,0 +1,246 @@
+import type { Address, AddressList } from './addresses.ts';
+import { ConfigurationError } from './errors.ts';
+import {
+  address,
+  addressList,
+  brokers,
+  databaseUrl,
+  destinations,
+  duration,
+  integer,
+  oneOf,
+  path,
+  schedule,
+  secretKeys,
+  switchedOn,
+  topic,
+} from './setting-kinds.ts';
+import type { SettingKind } from './setting-kinds.ts';
+
+/** One variable: what the documentation says of it, and how it is read. */
+interface Setting<Value> extends SettingDescription {
+  /** @throws ConfigurationError when the value is a bad one. */
+  read(env: NodeJS.ProcessEnv): Value;
+}
+
+/** What the documentation says of a variable. */
+export interface SettingDescription {
+  readonly variable: string;
+  /** The value that stands for an absent one, or in words what happens then. */
+  readonly default: string;
+  readonly meaning: string;
+  /** What a good value looks like. */
+  readonly expected: string;
+}
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+const PREFIX = 'BILLHOOK_';
+
+/** Variables of the test suite: a process that a test starts inherits them and reads none. */
+const TEST_PREFIX = 'BILLHOOK_TEST_';
+
+/** What a process has beyond a delivery's deadline to settle or park what it holds. */
+const SHUTDOWN_MARGIN_MS = 10 * SECOND_MS;
+
+const LONGEST_RETRY_SCHEDULE = 100;
+const anyDuration = duration({ min: 1, max: 3_650 * DAY_MS });
+
+/** Every variable, in the order in which the documentation lists them. */
+const table = {
+  httpAddr: required('BILLHOOK_HTTP_ADDR', address, {
+    default: '127.0.0.1:8080',
+    meaning: 'where the gateway listens',
+  }),
+  invoiceAddr: required('BILLHOOK_INVOICE_ADDR', addressList, {
+    default: '127.0.0.1:50051',
+    meaning: 'where the invoice service listens, and where the others call it',
+  }),
+  subscriptionAddr: required('BILLHOOK_SUBSCRIPTION_ADDR', addressList, {
+    default: '127.0.0.1:50052',
+    meaning: 'where the subscription service listens, and where the others call it',
+  }),
+  deliveryAddr: required('BILLHOOK_DELIVERY_ADDR', addressList, {
+    default: '127.0.0.1:50053',
+    meaning: 'where the dispatcher listens, and where the others call it',
+  }),
+  dataDir: required('BILLHOOK_DATA_DIR', path, {
+    default: './.billhook',
+    meaning: 'the folder of the embedded Postgres and its state',
+  }),
+  databaseUrl: optional('BILLHOOK_DATABASE_URL', databaseUrl, {
+    default: 'none: embedded',
+    meaning: 'an own Postgres',
+  }),
+  kafkaBrokers: optional('BILLHOOK_KAFKA_BROKERS', brokers, {
+    default: 'none: the dispatcher reads the store',
+    meaning: 'the brokers that events are relayed to',
+  }),
+  kafkaTopic: required('BILLHOOK_KAFKA_TOPIC', topic, {
+    default: 'billhook.invoice.events.v1',
+    meaning: 'one partition per lane, unlimited retention, CloudEvents binary mode',
+  }),
+  secretKeys: optional('BILLHOOK_SECRET_KEY', secretKeys, {
+    default: 'generated into the data folder on a local start',
+    meaning:
+      'the keys that encrypt endpoint secrets: the first encrypts, all decrypt; ' +
+      'required with an own Postgres',
+  }),
+  allowDestinations: optional('BILLHOOK_ALLOW_DESTINATIONS', destinations, {
+    default: 'none; loopback when everything listens on loopback',
+    meaning: 'CIDRs that deliveries may reach although they are internal',
+  }),
+  lanes: required('BILLHOOK_LANES', integer({ min: 1, max: 1_024 }), {
+    default: '16',
+    meaning: 'the number of lanes, fixed when the store is created',
+  }),
+  retryScheduleMs: required(
+    'BILLHOOK_RETRY_SCHEDULE',
+    schedule({ min: 1, max: 365 * DAY_MS }, LONGEST_RETRY_SCHEDULE),
+    {
+      default: '5s,5m,30m,2h,5h,10h,14h,20h,24h',
+      meaning: 'the waits between attempts, each with jitter',
+    },
+  ),
+  deliveryTimeoutMs: required(
+    'BILLHOOK_DELIVERY_TIMEOUT',
+    duration({ min: 1, max: 10 * MINUTE_MS }),
+    { default: '15s', meaning: 'the deadline of one exchange with a receiver' },
+  ),
+  retentionMs: required('BILLHOOK_RETENTION', anyDuration, {
+    default: '30d',
+    meaning: 'how long the delivery log and dead deliveries are kept; what waits longer is dead',
+  }),
+  requestIdRetentionMs: required('BILLHOOK_REQUEST_ID_RETENTION', anyDuration, {
+    default: '7d',
+    meaning: 'how long a repeated `request_id` gets the answer it got before',
+  }),
+  shutdownTimeoutMs: optional(
+    'BILLHOOK_SHUTDOWN_TIMEOUT',
+    duration({ min: 1, max: 20 * MINUTE_MS }),
+    {
+      default: 'BILLHOOK_DELIVERY_TIMEOUT + 10s',
+      meaning: 'how long a stop may take before the process ends as it is',
+    },
+  ),
+  allowAnonymous: required('BILLHOOK_ALLOW_ANONYMOUS', switchedOn, {
+    default: 'false',
+    meaning: 'whether a service may listen outside loopback although callers need no key',
+  }),
+  logLevel: required(
+    'BILLHOOK_LOG_LEVEL',
+    oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    { default: 'info', meaning: 'what is logged: this level and those above it' },
+  ),
+};
+
+/** The configuration of a process. `undefined` stands where there is no default. */
+export interface Settings {
+  readonly httpAddr: Address;
+  readonly invoiceAddr: AddressList;
+  readonly subscriptionAddr: AddressList;
+  readonly deliveryAddr: AddressList;
+  readonly dataDir: string;
+  readonly databaseUrl: string | undefined;
+  /** Empty: nothing is relayed. */
+  readonly kafkaBrokers: readonly string[];
+  readonly kafkaTopic: string;
+  /** As configured, in base64; empty when there are none. */
+  readonly secretKeys: readonly string[];
+  /** Undefined: nobody said anything; empty: none. */
+  readonly allowDestinations: readonly string[] | undefined;
+  readonly lanes: number;
+  readonly retryScheduleMs: readonly number[];
+  readonly deliveryTimeoutMs: number;
+  readonly retentionMs: number;
+  readonly requestIdRetentionMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly allowAnonymous: boolean;
+  readonly logLevel: string;
+}
+
+/**
+ * Reads every setting. An empty variable counts as an absent one.
+ *
+ * @throws ConfigurationError that names the variable which is unknown or has a bad value.
+ */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  refuseUnknownVariables(env);
+  const deliveryTimeoutMs = table.deliveryTimeoutMs.read(env);
+  return {
+    httpAddr: table.httpAddr.read(env),
+    invoiceAddr: table.invoiceAddr.read(env),
+    subscriptionAddr: table.subscriptionAddr.read(env),
+    deliveryAddr: table.deliveryAddr.read(env),
+    dataDir: table.dataDir.read(env),
+    databaseUrl: table.databaseUrl.read(env),
+    kafkaBrokers: table.kafkaBrokers.read(env) ?? [],
+    kafkaTopic: table.kafkaTopic.read(env),
+    secretKeys: table.secretKeys.read(env) ?? [],
+    allowDestinations: table.allowDestinations.read(env),
+    lanes: table.lanes.read(env),
+    retryScheduleMs: table.retryScheduleMs.read(env),
+    deliveryTimeoutMs,
+    retentionMs: table.retentionMs.read(env),
+    requestIdRetentionMs: table.requestIdRetentionMs.read(env),
+    shutdownTimeoutMs: table.shutdownTimeoutMs.read(env) ?? deliveryTimeoutMs + SHUTDOWN_MARGIN_MS,
+    allowAnonymous: table.allowAnonymous.read(env),
+    logLevel: table.logLevel.read(env),
+  };
+}
+
+/** Every variable with its default and its meaning, for the documentation and its test. */
+export function describeSettings(): readonly SettingDescription[] {
+  return Object.values(table).map(({ variable, default: byDefault, meaning, expected }) => ({
+    variable,
+    default: byDefault,
+    meaning,
+    expected,
+  }));
+}
+
+/** A misspelt name would be dropped in silence, and the default would hold. */
+function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
+  const known = new Set(Object.values(table).map((setting) => setting.variable));
+  const unknown = Object.keys(env).find(
+    (name) => name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !known.has(name),
+  );
+  if (unknown !== undefined) {
+    throw new ConfigurationError(
+      `${unknown} is not a setting of Billhook: expected one of ${[...known].join(', ')}.`,
+    );
+  }
+}
+
+/** A setting with a default that is written as it would be in the variable. */
+function required<Value>(
+  variable: string,
+  kind: SettingKind<Value>,
+  text: { readonly default: string; readonly meaning: string },
+): Setting<Value> {
+  const read = (env: NodeJS.ProcessEnv) => parse(kind, variable, env[variable] || text.default);
+  return { variable, expected: kind.expected, ...text, read };
+}
+
+/** A setting that may stay undefined: `default` then says in words what happens. */
+function optional<Value>(
+  variable: string,
+  kind: SettingKind<Value>,
+  text: { readonly default: string; readonly meaning: string },
+): Setting<Value | undefined> {
+  const read = (env: NodeJS.ProcessEnv) =>
+    env[variable] ? parse(kind, variable, env[variable]) : undefined;
+  return { variable, expected: kind.expected, ...text, read };
+}
+
+/** The value itself is not repeated: it may be a secret that was put under the wrong name. */
+function parse<Value>(kind: SettingKind<Value>, variable: string, text: string): Value {
+  const value = kind.parse(text.trim());
+  if (value === undefined) {
+    throw new ConfigurationError(`${variable} must be ${kind.expected}.`);
+  }
+  return value;
+}
