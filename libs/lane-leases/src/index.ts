@@ -1,0 +1,6 @@
+export { fence } from './fence.ts';
+export type { OwnedLane } from './fence.ts';
+export { createLaneLeases } from './lane-leases.ts';
+export type { LaneLeaseOptions, LaneLeases } from './lane-leases.ts';
+export type { LaneHolder } from './lease-rounds.ts';
+export { laneLeaseMigrations } from './migrations.ts';
