@@ -1,0 +1,87 @@
+import { unclaim } from './claiming.ts';
+import type { Delivery } from './delivery.ts';
+import type { Now } from './effect.ts';
+import { isActive, type Endpoint } from './endpoint.ts';
+import { hasUnwritten, type LaneWindow } from './lane-window.ts';
+import {
+  forgetIfIdle,
+  joinRing,
+  lag,
+  markUnwritten,
+  settleUnsent,
+  type EngineState,
+} from './state.ts';
+
+/**
+ * Takes in that endpoints were registered, changed or unregistered. Deliveries that no subscription
+ * matches any more are cancelled; a paused or disabled endpoint lags; an active one may be called.
+ */
+export function takeChanges(state: EngineState, endpointIds: readonly string[], now: Now): void {
+  const changed = new Set<Endpoint>();
+  for (const endpointId of endpointIds) {
+    const endpoint = state.endpoints.get(endpointId);
+    if (endpoint === undefined) continue;
+    endpoint.view = state.options.view(endpointId);
+    endpoint.gone = false;
+    changed.add(endpoint);
+  }
+  if (changed.size === 0) return;
+  for (const window of state.windows.values()) cancelUnmatched(state, { window, changed }, now);
+  for (const endpoint of changed) {
+    if (endpoint.view === undefined) cancelRows(state, endpoint, now);
+    else if (isActive(endpoint)) wake(state, endpoint, now);
+    else hush(state, endpoint, now);
+  }
+}
+
+interface Changed {
+  readonly window: LaneWindow;
+  readonly changed: ReadonlySet<Endpoint>;
+}
+
+function cancelUnmatched(state: EngineState, { window, changed }: Changed, now: Now): void {
+  for (const { deliveries } of window.entries) {
+    for (const delivery of deliveries) {
+      if (changed.has(delivery.endpointLane.endpoint)) cancelIfUnmatched(state, delivery, now);
+    }
+  }
+  for (const endpoint of changed) {
+    for (const delivery of endpoint.lanes.get(window.lane)?.claimed.values() ?? []) {
+      if (delivery.state === 'queued') cancelIfUnmatched(state, delivery, now);
+    }
+  }
+}
+
+function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): void {
+  if (delivery.state === 'settled' || delivery.state === 'in_flight') return;
+  const { view } = delivery.endpointLane.endpoint;
+  if (view !== undefined && state.options.matches(view, delivery.event)) return;
+  settleUnsent(state, delivery, { settlement: 'cancelled', detail: 'unregistered', now });
+}
+
+function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {
+  for (const { window, rowCount } of endpoint.lanes.values()) {
+    if (rowCount === 0) continue;
+    window.cancelEndpoints.add(endpoint.id);
+    markUnwritten(window, now);
+  }
+  forgetIfIdle(state, endpoint);
+}
+
+function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
+  for (const endpointLane of endpoint.lanes.values()) {
+    lag(state, endpointLane, now);
+    unclaim(state, endpointLane, now);
+  }
+}
+
+function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
+  for (const endpointLane of endpoint.lanes.values()) {
+    if (endpointLane.mode !== 'lagging') continue;
+    endpointLane.window.catchingUp.add(endpointLane);
+    if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
+    if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);
+  }
+  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  joinRing(state, endpoint);
+}

@@ -1,0 +1,78 @@
+import type { EndpointLane } from './endpoint-lane.ts';
+import type { LaneEntry } from './lane-window.ts';
+
+/** An event as the engine sees it: read from the log, decoded, with the body that is sent. */
+export interface LogEvent {
+  readonly lane: number;
+  readonly position: number;
+  /** `evt_` and 32 hex digits; the `webhook-id`. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly invoiceId: string;
+  /** The invoice's event number: 1, 2, 3, ... */
+  readonly sequence: number;
+  /** Such as `invoice_created`. */
+  readonly type: string;
+  readonly recordedAtMs: number;
+  readonly traceparent: string | undefined;
+  /** The same bytes for every endpoint, attempt and replay. */
+  readonly body: Buffer;
+}
+
+/**
+ * Where a delivery stands while the engine holds it.
+ *
+ * ```
+ *              +--------- head of its pair settled ---------+
+ *              v                                            |
+ * matched -> queued -> in_flight -> settled              waiting <- matched behind another
+ *              |         |                                  |
+ *              |         +-> failed --+                     |
+ *              +-> deferred ----------+-> parked <----------+
+ * ```
+ * - `queued`: the head of its pair, to be sent when its endpoint has room.
+ * - `in_flight`: being sent.
+ * - `waiting`: behind an earlier event of the same invoice to the same endpoint.
+ * - `failed`: its attempt failed; it becomes a parked row when progress passes it.
+ * - `deferred`: its endpoint lags; it becomes a parked row without having been sent.
+ * - `parked`: a row; the engine forgets it until the row is claimed, and is then `queued` again.
+ * - `settled`: delivered, dead or cancelled.
+ */
+export type DeliveryState =
+  'queued' | 'in_flight' | 'waiting' | 'failed' | 'deferred' | 'parked' | 'settled';
+
+/** How a delivery ended. */
+export type Settlement = 'delivered' | 'dead' | 'cancelled';
+
+/** One event to one endpoint, while the engine holds it. */
+export interface Delivery {
+  readonly event: LogEvent;
+  readonly endpointLane: EndpointLane;
+  /** False for a retry by hand of what was dead: it blocks nothing and waits for nothing. */
+  readonly ordered: boolean;
+  state: DeliveryState;
+  /** Attempts made or under way. */
+  attempt: number;
+  /** Its place above progress; absent once a parked row stands for it. */
+  entry: LaneEntry | undefined;
+  /** When the attempt under way began, wall clock. */
+  startedAtMs: number;
+  /** The revision of the set of endpoints when the attempt under way began. */
+  revision: number;
+  /** Before this no further attempt is made, wall clock. */
+  notBeforeMs: number;
+}
+
+/** How one attempt ended, as the sender reports it. Durations and times are milliseconds. */
+export type AttemptOutcome =
+  | { readonly kind: 'delivered'; readonly status: number; readonly durationMs: number }
+  | {
+      readonly kind: 'rejected';
+      readonly status: number;
+      readonly durationMs: number;
+      /** From `Retry-After`: the wall clock time before which no further attempt is welcome. */
+      readonly retryAfterMs?: number | undefined;
+      readonly snippet: string;
+    }
+  | { readonly kind: 'unreachable'; readonly durationMs: number; readonly detail: string }
+  | { readonly kind: 'refused'; readonly durationMs: number; readonly detail: string };

@@ -1,0 +1,122 @@
+import type { Delivery } from './delivery.ts';
+import type { Now } from './effect.ts';
+import { becomeRow, BLOCKED_PAIRS_SHARE } from './endpoint-lane.ts';
+import { isActive } from './endpoint.ts';
+import { settledAbove, type LaneEntry, type LaneWindow } from './lane-window.ts';
+import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
+import type { LaneRecording, ParkedRow } from './recording.ts';
+
+/** What decides how far progress moves with a recording. */
+export interface DraftRules {
+  readonly now: Now;
+  readonly parkAfterMs: number;
+  readonly deliveryTimeoutMs: number;
+  readonly maxListed: number;
+}
+
+/** A lane's part of the next recording, and what it parked that had been queued too long. */
+export interface LaneDraft {
+  readonly recording: LaneRecording;
+  readonly parked: readonly Delivery[];
+}
+
+/**
+ * Takes what is to be written about a lane out of its window: the results gathered, and the rows of
+ * what progress passes unsettled.
+ */
+export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
+  const parked: Delivery[] = [];
+  const parkedRows: ParkedRow[] = [];
+  let passed = 0;
+  for (const entry of window.entries) {
+    if (!mayPass(entry, window, rules)) break;
+    for (const delivery of entry.deliveries) {
+      if (delivery.state === 'settled') continue;
+      parkedRows.push(park(delivery, rules));
+      parked.push(delivery);
+    }
+    passed += 1;
+  }
+  const next = window.entries[passed];
+  const progress = next === undefined ? window.readPosition : next.position - 1;
+  if (passed > 0) window.entries = window.entries.slice(passed);
+  return { recording: takeUnwritten(window, { progress, parkedRows, rules }), parked };
+}
+
+/** Progress passes what is settled, what can be parked at once, and what held it up too long. */
+function mayPass(entry: LaneEntry, window: LaneWindow, rules: DraftRules): boolean {
+  if (entry.open === 0) return true;
+  const isOld = rules.now.monotonicMs - entry.readAtMs >= rules.parkAfterMs;
+  if (isOld || window.phase === 'handing_over') return true;
+  return entry.deliveries.every(
+    ({ state }) =>
+      state === 'settled' ||
+      state === 'failed' ||
+      state === 'deferred' ||
+      (window.phase === 'draining' && state !== 'in_flight'),
+  );
+}
+
+/** Makes the row of a delivery. One in flight stays with us under its attempt number. */
+function park(delivery: Delivery, rules: DraftRules): ParkedRow {
+  becomeRow(delivery.endpointLane, delivery);
+  delivery.entry = undefined;
+  if (delivery.state === 'in_flight') {
+    delivery.endpointLane.claimed.set(delivery.event.position, delivery);
+    delivery.notBeforeMs = delivery.startedAtMs + rules.deliveryTimeoutMs + IN_FLIGHT_MARGIN_MS;
+  }
+  return {
+    event: delivery.event,
+    endpointId: delivery.endpointLane.endpoint.id,
+    attempt: delivery.attempt,
+    notBeforeMs: delivery.notBeforeMs,
+    ordered: delivery.ordered,
+  };
+}
+
+interface Passed {
+  readonly progress: number;
+  readonly parkedRows: readonly ParkedRow[];
+  readonly rules: DraftRules;
+}
+
+function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
+  const recording: LaneRecording = {
+    lane: window.lane,
+    epoch: window.epoch,
+    progress: passed.progress,
+    settledAhead: settledAbove(window, passed.progress),
+    attempts: window.attempts,
+    settledRows: window.settledRows,
+    retriedRows: window.retriedRows,
+    parkedRows: passed.parkedRows,
+    cancelEndpoints: [...window.cancelEndpoints],
+    carriedOut: window.carriedOut,
+    listEndpoints: takeCaughtUp(window, passed),
+  };
+  window.attempts = [];
+  window.settledRows = [];
+  window.retriedRows = [];
+  window.carriedOut = [];
+  window.cancelEndpoints.clear();
+  window.unwrittenSinceMs = window.catchingUp.size > 0 ? passed.rules.now.monotonicMs : Infinity;
+  return recording;
+}
+
+/** Endpoints that have so few rows, these included, that their pairs fit the share. */
+function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string[] {
+  if (window.catchingUp.size === 0) return [];
+  const added = new Map<string, number>();
+  for (const { endpointId } of parkedRows) {
+    added.set(endpointId, (added.get(endpointId) ?? 0) + 1);
+  }
+  const caughtUp: string[] = [];
+  for (const lane of window.catchingUp) {
+    if (caughtUp.length >= rules.maxListed) break;
+    window.catchingUp.delete(lane);
+    const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
+    if (lane.mode !== 'lagging' || !isActive(lane.endpoint)) continue;
+    if (rows <= BLOCKED_PAIRS_SHARE) caughtUp.push(lane.endpoint.id);
+  }
+  return caughtUp;
+}

@@ -1,0 +1,77 @@
+import type { AttemptOutcome, Delivery, LogEvent } from './delivery.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
+import type { Recording } from './recording.ts';
+
+/** A moment on both clocks: wall clock for what is stored, monotonic for ages and leases. */
+export interface Now {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** What the engine wants done. Whoever does it tells the engine what came of it. */
+export type Effect =
+  /** POST the delivery; answer with `answered`. */
+  | { readonly kind: 'send'; readonly delivery: Delivery }
+  /** Write the recording in one transaction; answer with `recorded`. */
+  | { readonly kind: 'record'; readonly recording: Recording }
+  /** Read rows that are due; answer with `claimed`. */
+  | { readonly kind: 'claim'; readonly claims: readonly Claim[] }
+  /** The endpoint answered 410: have it disabled. */
+  | {
+      readonly kind: 'report_gone';
+      readonly endpointId: string;
+      readonly tenant: string;
+      /** The revision of the set of endpoints with which it was called. */
+      readonly revision: number;
+    }
+  /** Everything of the lane is recorded: give up its lease. */
+  | { readonly kind: 'release'; readonly lane: number; readonly epoch: number }
+  /** The fence refused a write: the lease of the lane is not ours any more. */
+  | { readonly kind: 'lost'; readonly lane: number; readonly epoch: number };
+
+/** Asks for rows of an endpoint in a lane that are due, earliest first. */
+export interface Claim {
+  readonly endpointLane: EndpointLane;
+  readonly limit: number;
+}
+
+/** What a claim found. */
+export interface ClaimResult {
+  readonly claim: Claim;
+  /** Due rows, at most `limit`, without those that are claimed already. */
+  readonly rows: readonly ClaimedRow[];
+  /** When the first row is due that is not among them; absent when there is none. */
+  readonly nextDueAtMs: number | undefined;
+}
+
+/** A parked row that is due. */
+export interface ClaimedRow {
+  readonly event: LogEvent;
+  /** Attempts made. */
+  readonly attempt: number;
+  readonly ordered: boolean;
+}
+
+/** Asks for the events of a lane after a position. */
+export interface ReadRequest {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly after: number;
+  readonly limit: number;
+}
+
+/** The answer to a `send`. */
+export interface Answer {
+  readonly delivery: Delivery;
+  readonly outcome: AttemptOutcome;
+}
+
+/** What somebody asks of the owner of a lane. */
+export interface OwnerRequest {
+  readonly requestId: string;
+  readonly lane: number;
+  readonly position: number;
+  readonly endpointId: string;
+  /** The event, when the delivery is dead and has no row any more. */
+  readonly revive: { readonly event: LogEvent; readonly attempt: number } | undefined;
+}

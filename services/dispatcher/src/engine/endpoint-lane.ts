@@ -1,0 +1,158 @@
+import type { Delivery } from './delivery.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { LaneWindow } from './lane-window.ts';
+import type { ListedRow } from './recording.ts';
+
+/** Beyond this many pairs with parked rows, an endpoint lags in a lane (design.md, "Budgets"). */
+export const BLOCKED_PAIRS_SHARE = 100;
+
+/**
+ * A pair, (endpoint, invoice), that has something undelivered. At most one of it is in flight or
+ * queued; parked rows come before everything that waits in memory, because progress has passed
+ * them.
+ */
+interface Pair {
+  /** The oldest one in memory, once nothing is before it. */
+  head: Delivery | undefined;
+  /** Parked rows, those about to be written included. */
+  rows: number;
+  /** Behind the head or the rows, in order. */
+  waiting: Delivery[];
+}
+
+/**
+ * An endpoint's deliveries of one lane.
+ *
+ * - `direct`: every pair with parked rows is known; what is new is sent from memory, unless its
+ *   pair is blocked.
+ * - `lagging`: the pairs are not known; what is new becomes a parked row unsent, and the database
+ *   decides at insertion whether it is due or waits. Rows are sent when they are claimed.
+ */
+export interface EndpointLane {
+  readonly endpoint: Endpoint;
+  readonly window: LaneWindow;
+  mode: 'direct' | 'lagging';
+  /** Empty while lagging. */
+  readonly pairs: Map<string, Pair>;
+  /** How many pairs have parked rows. */
+  blockedPairs: number;
+  /** Rows taken up: in memory until what became of them is recorded. */
+  readonly claimed: Map<number, Delivery>;
+  /** Parked rows as recorded. */
+  rowCount: number;
+  /** When rows may be due, wall clock; Infinity when not known to be. Kept by `DueTimes`. */
+  nextDueAtMs: number;
+}
+
+/** Makes the deliveries of an endpoint in a lane in which `rowCount` rows of it are parked. */
+export function createEndpointLane(
+  endpoint: Endpoint,
+  window: LaneWindow,
+  rowCount: number,
+): EndpointLane {
+  return {
+    endpoint,
+    window,
+    mode: rowCount > 0 ? 'lagging' : 'direct',
+    pairs: new Map(),
+    blockedPairs: 0,
+    claimed: new Map(),
+    rowCount,
+    nextDueAtMs: Infinity,
+  };
+}
+
+/** Gives a matched delivery its place. Returns true when it is the head of its pair. */
+export function admit(lane: EndpointLane, delivery: Delivery): boolean {
+  if (lane.mode === 'lagging') {
+    delivery.state = 'deferred';
+    return false;
+  }
+  const pair = lane.pairs.get(delivery.event.invoiceId);
+  if (pair === undefined) {
+    lane.pairs.set(delivery.event.invoiceId, { head: delivery, rows: 0, waiting: [] });
+    return true;
+  }
+  delivery.state = 'waiting';
+  pair.waiting.push(delivery);
+  return false;
+}
+
+/** Takes a settled delivery out of its pair. Returns the one that is now its head, if any. */
+export function leavePair(lane: EndpointLane, delivery: Delivery): Delivery | undefined {
+  const pair = lane.pairs.get(delivery.event.invoiceId);
+  if (pair === undefined || !delivery.ordered) return undefined;
+  // A deferred one is already counted as a row.
+  if (delivery.entry === undefined || delivery.state === 'deferred') removeRow(lane, pair);
+  else removeFromMemory(pair, delivery);
+  if (pair.head !== undefined || pair.rows > 0) return undefined;
+  pair.head = pair.waiting.shift();
+  if (pair.head === undefined) lane.pairs.delete(delivery.event.invoiceId);
+  return pair.head;
+}
+
+/** Turns a delivery of memory into a row of its pair. */
+export function becomeRow(lane: EndpointLane, delivery: Delivery): void {
+  if (lane.mode === 'lagging' || delivery.state === 'deferred') return;
+  const pair = lane.pairs.get(delivery.event.invoiceId);
+  if (pair === undefined) return;
+  removeFromMemory(pair, delivery);
+  addRow(lane, pair);
+}
+
+/** Forgets the pairs. Returns what was queued or waiting: it is to be parked unsent. */
+export function startLagging(lane: EndpointLane): Delivery[] {
+  const unsent: Delivery[] = [];
+  for (const { head, waiting } of lane.pairs.values()) {
+    if (head?.state === 'queued' && head.entry !== undefined) unsent.push(head);
+    for (const delivery of waiting) unsent.push(delivery);
+  }
+  lane.mode = 'lagging';
+  lane.pairs.clear();
+  lane.blockedPairs = 0;
+  return unsent;
+}
+
+/**
+ * Learns the pairs again, from all rows as just recorded and from what is still above progress.
+ */
+export function stopLagging(lane: EndpointLane, rows: readonly ListedRow[]): void {
+  lane.mode = 'direct';
+  for (const row of rows) {
+    if (!row.ordered || lane.claimed.get(row.position)?.state === 'settled') continue;
+    addRow(lane, pairOf(lane, row.invoiceId));
+  }
+  for (const entry of lane.window.entries) {
+    for (const delivery of entry.deliveries) {
+      if (delivery.endpointLane !== lane) continue;
+      if (delivery.state === 'deferred') addRow(lane, pairOf(lane, delivery.event.invoiceId));
+      if (delivery.state === 'in_flight' || delivery.state === 'failed') {
+        pairOf(lane, delivery.event.invoiceId).head = delivery;
+      }
+    }
+  }
+}
+
+function pairOf(lane: EndpointLane, invoiceId: string): Pair {
+  let pair = lane.pairs.get(invoiceId);
+  if (pair === undefined) {
+    pair = { head: undefined, rows: 0, waiting: [] };
+    lane.pairs.set(invoiceId, pair);
+  }
+  return pair;
+}
+
+function addRow(lane: EndpointLane, pair: Pair): void {
+  if (pair.rows === 0) lane.blockedPairs += 1;
+  pair.rows += 1;
+}
+
+function removeRow(lane: EndpointLane, pair: Pair): void {
+  pair.rows -= 1;
+  if (pair.rows === 0) lane.blockedPairs -= 1;
+}
+
+function removeFromMemory(pair: Pair, delivery: Delivery): void {
+  if (pair.head === delivery) pair.head = undefined;
+  else pair.waiting = pair.waiting.filter((other) => other !== delivery);
+}

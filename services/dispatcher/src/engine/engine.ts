@@ -1,0 +1,137 @@
+import { takeChanges } from './changes.ts';
+import { claimDue, takeClaimed } from './claiming.ts';
+import type { Answer, ClaimResult, Effect, Now, OwnerRequest, ReadRequest } from './effect.ts';
+import { dropLane, endLane, gainLane, releaseFinished, type GainedLane } from './lanes.ts';
+import { readRequests, takeEvents, type MatchedSlice } from './matching.ts';
+import type { LaneRecorded, Recording } from './recording.ts';
+import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
+import { sendQueued, takeAnswer } from './sending.ts';
+import { createState, type EngineOptions, type EngineState } from './state.ts';
+
+/**
+ * All that decides in the dispatcher: what is sent when, in which order, what is recorded, parked,
+ * claimed and cancelled. It is synchronous and has neither clock nor randomness nor I/O: what
+ * happens goes in with its time, what is to be done comes out as effects (design.md, "The engine is
+ * deterministic"). Each input may yield effects; take them after it.
+ */
+export class Engine {
+  private readonly state: EngineState;
+
+  constructor(options: EngineOptions) {
+    this.state = createState(options);
+  }
+
+  /** A lane was taken over, and its state loaded behind the barrier. */
+  laneGained(gained: GainedLane, now: Now): void {
+    gainLane(this.state, gained, now);
+    this.advance(now);
+  }
+
+  /** The lease of a lane is lost: nothing of it may be written any more. */
+  laneLost(lane: number, now: Now): void {
+    const window = this.state.windows.get(lane);
+    if (window !== undefined) dropLane(this.state, window);
+    this.advance(now);
+  }
+
+  /** Another process is to have the lane: give it up at once, with what is in flight parked. */
+  handOver(lane: number, now: Now): void {
+    endLane(this.state, lane, { phase: 'handing_over', now });
+    this.advance(now);
+  }
+
+  /** The process stops: give up every lane once what is in flight is answered and recorded. */
+  drain(now: Now): void {
+    for (const lane of this.state.windows.keys()) {
+      endLane(this.state, lane, { phase: 'draining', now });
+    }
+    this.advance(now);
+  }
+
+  /** Sends may begin until this time, monotonic clock. */
+  leaseExtended(untilMs: number, now: Now): void {
+    this.state.leaseUntilMs = untilMs;
+    this.advance(now);
+  }
+
+  /** Events were read, and matched behind the barrier. */
+  eventsRead(slices: readonly MatchedSlice[], now: Now): void {
+    for (const slice of slices) takeEvents(this.state, slice, now);
+    this.advance(now);
+  }
+
+  /** Endpoints were registered, changed or unregistered. */
+  endpointsChanged(endpointIds: readonly string[], now: Now): void {
+    takeChanges(this.state, endpointIds, now);
+    this.advance(now);
+  }
+
+  /** A send ended. */
+  answered(answer: Answer, now: Now): void {
+    takeAnswer(this.state, answer, now);
+    this.advance(now);
+  }
+
+  /** A recording was committed, or refused for some of its lanes. */
+  recorded(recording: Recording, results: readonly LaneRecorded[], now: Now): void {
+    takeRecorded(this.state, recording, { results, now });
+    this.advance(now);
+  }
+
+  /** A claim was read. Without results it failed, and is asked again. */
+  claimed(results: readonly ClaimResult[], now: Now): void {
+    this.state.claimUnderWay = false;
+    for (const result of results) takeClaimed(this.state, result, now);
+    this.advance(now);
+  }
+
+  /** Somebody asks something of the owner of a lane. */
+  requested(requests: readonly OwnerRequest[], now: Now): void {
+    for (const request of requests) takeRequest(this.state, request, now);
+    this.advance(now);
+  }
+
+  /** Time has passed. */
+  tick(now: Now): void {
+    this.advance(now);
+  }
+
+  /** Takes what is to be done, in order. */
+  takeEffects(): Effect[] {
+    const { effects } = this.state;
+    if (effects.length > 0) this.state.effects = [];
+    return effects;
+  }
+
+  /** Says which lanes have room for more events. */
+  readRequests(): ReadRequest[] {
+    return readRequests(this.state);
+  }
+
+  /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */
+  wakeAt(): Now {
+    return { monotonicMs: recordAtMs(this.state), wallMs: this.state.dueTimes.earliestMs() };
+  }
+
+  /** What it holds now, against its limits. */
+  usage(): EngineUsage {
+    const { inFlight, held, heldBytes, unrecorded, windows } = this.state;
+    return { inFlight, held, heldBytes, unrecorded, lanes: windows.size };
+  }
+
+  private advance(now: Now): void {
+    claimDue(this.state, now);
+    sendQueued(this.state, now);
+    recordDue(this.state, now);
+    releaseFinished(this.state);
+  }
+}
+
+/** How much of its limits the engine uses. */
+export interface EngineUsage {
+  readonly inFlight: number;
+  readonly held: number;
+  readonly heldBytes: number;
+  readonly unrecorded: number;
+  readonly lanes: number;
+}

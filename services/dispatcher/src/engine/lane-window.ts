@@ -1,0 +1,137 @@
+import type { Delivery, LogEvent } from './delivery.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
+import type { AttemptRecord, CarriedOut, RowKey, RowRetry } from './recording.ts';
+
+/** An event above progress whose deliveries are not all settled or recorded. */
+export interface LaneEntry {
+  readonly position: number;
+  readonly deliveries: readonly Delivery[];
+  /** How many of its deliveries are not settled. */
+  open: number;
+  /** When it was read, monotonic clock. */
+  readonly readAtMs: number;
+}
+
+/**
+ * What the engine knows of a lane that it owns: the events above progress, and what is to be
+ * written about them with the next recording.
+ */
+export interface LaneWindow {
+  readonly lane: number;
+  readonly epoch: number;
+  /** Up to here everything is settled or parked, as recorded. */
+  progress: number;
+  /** The last position that was taken in. */
+  readPosition: number;
+  /** Events above progress, oldest first; without those that matched nothing. */
+  entries: LaneEntry[];
+  /** What a predecessor recorded above its progress: endpoint ids by position. */
+  readonly settledAhead: Map<number, Set<string>>;
+  /** Settled above progress, in this window: endpoint ids by position. */
+  readonly settledHere: Map<number, Set<string>>;
+  /** To be written next. */
+  attempts: AttemptRecord[];
+  settledRows: RowKey[];
+  retriedRows: RowRetry[];
+  carriedOut: CarriedOut[];
+  /** Endpoints that were unregistered while rows of theirs wait. */
+  readonly cancelEndpoints: Set<string>;
+  /** Lagging endpoints that may have few enough rows to be known again. */
+  readonly catchingUp: Set<EndpointLane>;
+  /** Since when something waits to be written, monotonic clock; Infinity when nothing does. */
+  unwrittenSinceMs: number;
+  /** Since when progress lags behind what was read, monotonic clock; Infinity when it does not. */
+  behindSinceMs: number;
+  phase: LanePhase;
+}
+
+/**
+ * - `owned`: events are read and sent.
+ * - `draining`: nothing new is read or sent; the lane is given up when every answer is recorded.
+ * - `handing_over`: the same, but what is in flight is parked as it is, so that the lane is given
+ *   up at once.
+ * - `lost`: another process may own it; whatever still comes of it is dropped.
+ */
+export type LanePhase = 'owned' | 'draining' | 'handing_over' | 'lost';
+
+/** Where a lane stood when it was taken over. */
+export interface LaneStart {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly progress: number;
+  readonly settledAhead: Iterable<{ readonly position: number; readonly endpointId: string }>;
+}
+
+/** Makes the window of a lane that was just taken over. */
+export function createLaneWindow(start: LaneStart): LaneWindow {
+  const settledAhead = new Map<number, Set<string>>();
+  for (const { position, endpointId } of start.settledAhead) {
+    addTo(settledAhead, position, endpointId);
+  }
+  return {
+    lane: start.lane,
+    epoch: start.epoch,
+    progress: start.progress,
+    readPosition: start.progress,
+    entries: [],
+    settledAhead,
+    settledHere: new Map(),
+    attempts: [],
+    settledRows: [],
+    retriedRows: [],
+    carriedOut: [],
+    cancelEndpoints: new Set(),
+    catchingUp: new Set(),
+    unwrittenSinceMs: Infinity,
+    behindSinceMs: Infinity,
+    phase: 'owned',
+  };
+}
+
+/** Says whether anything but progress is to be written. */
+export function hasUnwritten(window: LaneWindow): boolean {
+  return (
+    window.attempts.length > 0 ||
+    window.settledRows.length > 0 ||
+    window.retriedRows.length > 0 ||
+    window.carriedOut.length > 0 ||
+    window.cancelEndpoints.size > 0 ||
+    window.catchingUp.size > 0
+  );
+}
+
+/** Says whether a predecessor already settled this delivery. */
+export function wasSettled(window: LaneWindow, event: LogEvent, endpointId: string): boolean {
+  return window.settledAhead.get(event.position)?.has(endpointId) ?? false;
+}
+
+/** Notes that a delivery above progress is settled, so that a successor does not send it again. */
+export function noteSettled(window: LaneWindow, entry: LaneEntry, endpointId: string): void {
+  entry.open -= 1;
+  addTo(window.settledHere, entry.position, endpointId);
+}
+
+/** Lists what is settled above a position: what a successor must not send again. */
+export function settledAbove(window: LaneWindow, position: number): RowKey[] {
+  const rows: RowKey[] = [];
+  for (const settled of [window.settledAhead, window.settledHere]) {
+    for (const [above, endpointIds] of settled) {
+      if (above <= position) continue;
+      for (const endpointId of endpointIds) rows.push({ position: above, endpointId });
+    }
+  }
+  return rows;
+}
+
+/** Forgets what progress has passed. */
+export function forgetUpTo(window: LaneWindow, position: number): void {
+  for (const settled of [window.settledAhead, window.settledHere]) {
+    for (const above of settled.keys()) if (above <= position) settled.delete(above);
+  }
+}
+
+function addTo(map: Map<number, Set<string>>, position: number, endpointId: string): void {
+  const known = map.get(position);
+  if (known === undefined) map.set(position, new Set([endpointId]));
+  else known.add(endpointId);
+}

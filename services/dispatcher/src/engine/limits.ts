@@ -1,0 +1,51 @@
+/**
+ * The bounds of one process (design.md, "Budgets"). Adaptive limits, circuit breakers and the fair
+ * scheduler take the place of the two fixed concurrency limits.
+ */
+export interface EngineLimits {
+  /** Sends under way. */
+  readonly maxInFlight: number;
+  /** Sends under way to one endpoint. */
+  readonly maxInFlightPerEndpoint: number;
+  /** Claimed rows that may wait in an endpoint's queue. */
+  readonly maxClaimedPerEndpoint: number;
+  /** Deliveries held in memory; beyond it nothing is read. */
+  readonly maxHeld: number;
+  /** Bytes of the bodies of these deliveries; beyond it nothing is read. */
+  readonly maxHeldBytes: number;
+  /** Events above progress in one lane; beyond it the lane is not read. */
+  readonly maxWindowEvents: number;
+  /** Events read of one lane at a time. */
+  readonly maxReadEvents: number;
+  /** Attempts that wait to be recorded; beyond it nothing is read. */
+  readonly maxUnrecorded: number;
+  /** Attempts that start a recording before its time. */
+  readonly recordAtAttempts: number;
+  /** How long attempts are gathered before they are recorded. */
+  readonly recordAfterMs: number;
+  /** The longest that an unsettled delivery holds up its lane before it is parked. */
+  readonly parkAfterMs: number;
+  /** Endpoints and lanes in one claim. */
+  readonly maxClaims: number;
+  /** Lagging endpoints that are listed in one recording. */
+  readonly maxListed: number;
+}
+
+export const DEFAULT_LIMITS: EngineLimits = {
+  maxInFlight: 512,
+  maxInFlightPerEndpoint: 64,
+  maxClaimedPerEndpoint: 128,
+  maxHeld: 20_000,
+  maxHeldBytes: 64 * 1024 * 1024,
+  maxWindowEvents: 2_000,
+  maxReadEvents: 256,
+  maxUnrecorded: 10_000,
+  recordAtAttempts: 256,
+  recordAfterMs: 20,
+  parkAfterMs: 1_000,
+  maxClaims: 64,
+  maxListed: 64,
+};
+
+/** Added to a deadline before what was parked in flight may be claimed by a successor. */
+export const IN_FLIGHT_MARGIN_MS = 2_000;

@@ -1,0 +1,103 @@
+import type { Delivery, LogEvent } from './delivery.ts';
+import type { Now, ReadRequest } from './effect.ts';
+import { admit, type EndpointLane } from './endpoint-lane.ts';
+import type { EndpointView } from './endpoint.ts';
+import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
+import { endpointLaneOf, enqueue, hold, markUnwritten, type EngineState } from './state.ts';
+
+/** An event read from the log, with the endpoints that match it behind the barrier. */
+export interface MatchedEvent {
+  readonly event: LogEvent;
+  readonly endpoints: readonly EndpointView[];
+}
+
+/** Events of one lane, gapless and in order. */
+export interface MatchedSlice {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly events: readonly MatchedEvent[];
+}
+
+/** Says what to read next: lanes that have room, each from where its window stands. */
+export function readRequests(state: EngineState): ReadRequest[] {
+  const { limits } = state.options;
+  const isFull =
+    state.held >= limits.maxHeld ||
+    state.heldBytes >= limits.maxHeldBytes ||
+    state.unrecorded >= limits.maxUnrecorded;
+  if (isFull) return [];
+  const requests: ReadRequest[] = [];
+  for (const window of state.windows.values()) {
+    const room = limits.maxWindowEvents - window.entries.length;
+    if (window.phase !== 'owned' || room <= 0) continue;
+    requests.push({
+      lane: window.lane,
+      epoch: window.epoch,
+      after: window.readPosition,
+      limit: Math.min(room, limits.maxReadEvents),
+    });
+  }
+  return requests;
+}
+
+/** Takes in events. A slice that does not go on where its window stands is dropped. */
+export function takeEvents(state: EngineState, slice: MatchedSlice, now: Now): void {
+  const window = state.windows.get(slice.lane);
+  if (window === undefined || window.epoch !== slice.epoch || window.phase !== 'owned') return;
+  for (const matched of slice.events) {
+    if (matched.event.position !== window.readPosition + 1) return;
+    window.readPosition = matched.event.position;
+    takeEvent(state, { window, matched }, now);
+  }
+  if (slice.events.length > 0 && window.behindSinceMs === Infinity) {
+    window.behindSinceMs = now.monotonicMs;
+  }
+}
+
+interface Taken {
+  readonly window: LaneWindow;
+  readonly matched: MatchedEvent;
+}
+
+function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): void {
+  const { event } = matched;
+  const deliveries: Delivery[] = [];
+  const entry: LaneEntry = {
+    position: event.position,
+    deliveries,
+    open: 0,
+    readAtMs: now.monotonicMs,
+  };
+  for (const { endpointId } of matched.endpoints) {
+    if (wasSettled(window, event, endpointId)) continue;
+    const endpointLane = endpointLaneOf(state, endpointId, window);
+    const delivery = createDelivery({ event, endpointLane, entry }, now);
+    deliveries.push(delivery);
+    entry.open += 1;
+    hold(state, delivery);
+    if (admit(endpointLane, delivery)) enqueue(state, delivery);
+    else if (delivery.state === 'deferred') markUnwritten(window, now);
+  }
+  // Without deliveries it holds up nothing, unless something before it does.
+  if (deliveries.length > 0) window.entries.push(entry);
+}
+
+interface Place {
+  readonly event: LogEvent;
+  readonly endpointLane: EndpointLane;
+  readonly entry: LaneEntry;
+}
+
+function createDelivery({ event, endpointLane, entry }: Place, now: Now): Delivery {
+  return {
+    event,
+    endpointLane,
+    ordered: true,
+    state: 'queued',
+    attempt: 0,
+    entry,
+    startedAtMs: 0,
+    revision: 0,
+    notBeforeMs: now.wallMs,
+  };
+}

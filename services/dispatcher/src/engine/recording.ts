@@ -1,0 +1,92 @@
+import type { LogEvent, Settlement } from './delivery.ts';
+
+/** A row of the delivery log: one attempt, or a settlement without one. */
+export interface AttemptRecord {
+  readonly event: LogEvent;
+  readonly endpointId: string;
+  /** The attempt's number; for a settlement without an attempt, how many were made before. */
+  readonly attempt: number;
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  /** Absent for a settlement without an attempt. */
+  readonly outcome: 'delivered' | 'rejected' | 'unreachable' | 'refused' | undefined;
+  /** The HTTP status; absent without an answer. */
+  readonly status: number | undefined;
+  readonly detail: string | undefined;
+  readonly settlement: Settlement | undefined;
+}
+
+/** Names a delivery within a lane. */
+export interface RowKey {
+  readonly position: number;
+  readonly endpointId: string;
+}
+
+/** A parked row whose attempt failed: when the next one is due. */
+export interface RowRetry extends RowKey {
+  readonly attempt: number;
+  readonly notBeforeMs: number;
+}
+
+/** A delivery that becomes a parked row. */
+export interface ParkedRow {
+  readonly event: LogEvent;
+  readonly endpointId: string;
+  readonly attempt: number;
+  /** Not due before; whether it waits behind another of its pair is decided when it is written. */
+  readonly notBeforeMs: number;
+  readonly ordered: boolean;
+}
+
+/** What somebody asked of a lane's owner, now carried out. */
+export type CarriedOut =
+  | { readonly kind: 'retry_now'; readonly requestId: string; readonly row: RowKey }
+  | { readonly kind: 'revive'; readonly requestId: string; readonly row: ParkedRow }
+  | { readonly kind: 'nothing'; readonly requestId: string };
+
+/** What is written about one lane, under its fence. */
+export interface LaneRecording {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly progress: number;
+  readonly settledAhead: readonly RowKey[];
+  readonly attempts: readonly AttemptRecord[];
+  readonly settledRows: readonly RowKey[];
+  readonly retriedRows: readonly RowRetry[];
+  readonly parkedRows: readonly ParkedRow[];
+  /** Endpoints whose rows are cancelled, up to a bound of rows for each recording. */
+  readonly cancelEndpoints: readonly string[];
+  readonly carriedOut: readonly CarriedOut[];
+  /** Endpoints whose rows are to be listed once all of this is written. */
+  readonly listEndpoints: readonly string[];
+}
+
+/** One transaction over all lanes that have something to write. */
+export interface Recording {
+  /** Counts up; a repeat after an unknown outcome carries the same number. */
+  readonly number: number;
+  readonly lanes: readonly LaneRecording[];
+}
+
+/** What came of a lane's part of a recording. */
+export type LaneRecorded =
+  | { readonly kind: 'refused'; readonly lane: number }
+  | {
+      readonly kind: 'recorded';
+      readonly lane: number;
+      /** How many rows of an endpoint were cancelled; more may be left. */
+      readonly cancelled: readonly { readonly endpointId: string; readonly rows: number }[];
+      readonly listed: readonly {
+        readonly endpointId: string;
+        readonly rows: readonly ListedRow[];
+      }[];
+    };
+
+/** A parked row, listed so that the engine knows its pair again. */
+export interface ListedRow {
+  readonly position: number;
+  readonly invoiceId: string;
+  readonly ordered: boolean;
+  /** Absent while it waits behind another row of its pair. */
+  readonly dueAtMs: number | undefined;
+}

@@ -1,0 +1,190 @@
+import { draftLane } from './drafting.ts';
+import type { Delivery } from './delivery.ts';
+import type { Now, OwnerRequest } from './effect.ts';
+import { BLOCKED_PAIRS_SHARE, stopLagging, type EndpointLane } from './endpoint-lane.ts';
+import { isActive } from './endpoint.ts';
+import { dropLane } from './lanes.ts';
+import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
+import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
+import {
+  endpointLaneOf,
+  forgetIfIdle,
+  lag,
+  letGo,
+  markUnwritten,
+  type EngineState,
+} from './state.ts';
+
+/** When the next recording should begin, monotonic clock; Infinity when nothing is to be written. */
+export function recordAtMs(state: EngineState): number {
+  if (state.recordingUnderWay) return Infinity;
+  const { limits } = state.options;
+  if (state.unrecorded >= limits.recordAtAttempts) return -Infinity;
+  let atMs = Infinity;
+  for (const window of state.windows.values()) {
+    atMs = Math.min(
+      atMs,
+      window.unwrittenSinceMs + limits.recordAfterMs,
+      window.behindSinceMs + limits.parkAfterMs,
+    );
+  }
+  return atMs;
+}
+
+/** Hands over what is to be written, of all lanes at once, when it is time. */
+export function recordDue(state: EngineState, now: Now): void {
+  if (recordAtMs(state) > now.monotonicMs) return;
+  const { limits, deliveryTimeoutMs } = state.options;
+  const rules = {
+    now,
+    parkAfterMs: limits.parkAfterMs,
+    maxListed: limits.maxListed,
+    deliveryTimeoutMs,
+  };
+  const lanes: LaneRecording[] = [];
+  for (const window of state.windows.values()) {
+    if (!isWritable(window, now, limits.parkAfterMs)) continue;
+    const { recording, parked } = draftLane(window, rules);
+    for (const delivery of parked) forget(state, delivery, now);
+    window.behindSinceMs = window.entries[0]?.readAtMs ?? Infinity;
+    lanes.push(recording);
+  }
+  state.unrecorded = 0;
+  if (lanes.length === 0) return;
+  state.recordingUnderWay = true;
+  state.recordingNumber += 1;
+  state.effects.push({
+    kind: 'record',
+    recording: { number: state.recordingNumber, lanes },
+  });
+}
+
+function isWritable(window: LaneWindow, now: Now, parkAfterMs: number): boolean {
+  return (
+    hasUnwritten(window) ||
+    window.phase !== 'owned' ||
+    window.unwrittenSinceMs !== Infinity ||
+    now.monotonicMs - window.behindSinceMs >= parkAfterMs
+  );
+}
+
+/** Leaves a delivery to its row, unless its answer is still to come. */
+function forget(state: EngineState, delivery: Delivery, now: Now): void {
+  const { endpointLane } = delivery;
+  if (delivery.state === 'in_flight') return;
+  const wasQueued = delivery.state === 'queued';
+  if (wasQueued) endpointLane.endpoint.queued -= 1;
+  delivery.state = 'parked';
+  letGo(state, delivery);
+  // Queued for so long: its endpoint takes less than comes in.
+  const isSlow = wasQueued && endpointLane.window.phase === 'owned';
+  if (isSlow || endpointLane.blockedPairs > BLOCKED_PAIRS_SHARE) lag(state, endpointLane, now);
+}
+
+/** Takes in that a recording was committed, lane by lane, or refused by a lane's fence. */
+export function takeRecorded(
+  state: EngineState,
+  recording: Recording,
+  { results, now }: { readonly results: readonly LaneRecorded[]; readonly now: Now },
+): void {
+  state.recordingUnderWay = false;
+  for (const result of results) {
+    const written = recording.lanes.find(({ lane }) => lane === result.lane);
+    const window = state.windows.get(result.lane);
+    if (written === undefined || window === undefined || window.epoch !== written.epoch) continue;
+    if (result.kind === 'refused') {
+      state.effects.push({ kind: 'lost', lane: window.lane, epoch: window.epoch });
+      dropLane(state, window);
+      continue;
+    }
+    takeLaneRecorded(state, { window, written, result }, now);
+  }
+}
+
+interface LaneWritten {
+  readonly window: LaneWindow;
+  readonly written: LaneRecording;
+  readonly result: LaneRecorded & { readonly kind: 'recorded' };
+}
+
+function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void {
+  const { window, written } = lane;
+  window.progress = written.progress;
+  forgetUpTo(window, written.progress);
+  if (window.readPosition > window.progress && window.behindSinceMs === Infinity) {
+    window.behindSinceMs = now.monotonicMs;
+  }
+  countRows(state, lane, now);
+  for (const { endpointId, rows } of lane.result.listed) {
+    const endpointLane = endpointLaneOf(state, endpointId, window);
+    if (endpointLane.mode !== 'lagging' || !isActive(endpointLane.endpoint)) continue;
+    stopLagging(endpointLane, rows);
+    for (const { dueAtMs } of rows) {
+      if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);
+    }
+  }
+}
+
+/** Keeps count of parked rows, and of when they may be due. */
+function countRows(state: EngineState, { window, written, result }: LaneWritten, now: Now): void {
+  const touched = new Set<EndpointLane>();
+  const touch = (endpointId: string): EndpointLane => {
+    const endpointLane = endpointLaneOf(state, endpointId, window);
+    touched.add(endpointLane);
+    return endpointLane;
+  };
+  for (const { endpointId, position } of written.settledRows) {
+    const endpointLane = touch(endpointId);
+    endpointLane.claimed.delete(position);
+    endpointLane.rowCount -= 1;
+    // The next one of its pair may be due now.
+    if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
+  }
+  for (const { endpointId, position, notBeforeMs } of written.retriedRows) {
+    const endpointLane = touch(endpointId);
+    endpointLane.claimed.delete(position);
+    state.dueTimes.note(endpointLane, notBeforeMs);
+  }
+  for (const { endpointId, notBeforeMs } of written.parkedRows) {
+    const endpointLane = touch(endpointId);
+    endpointLane.rowCount += 1;
+    state.dueTimes.note(endpointLane, notBeforeMs);
+  }
+  for (const done of written.carriedOut) {
+    if (done.kind === 'nothing') continue;
+    const endpointLane = touch(done.row.endpointId);
+    if (done.kind === 'revive') endpointLane.rowCount += 1;
+    state.dueTimes.note(endpointLane, now.wallMs);
+  }
+  for (const { endpointId, rows } of result.cancelled) touch(endpointId).rowCount -= rows;
+  for (const endpointLane of touched) reconsider(state, endpointLane, now);
+}
+
+/** After its rows have changed: an endpoint may stop lagging, or have rows left that must go. */
+function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): void {
+  const { endpoint, window, rowCount } = endpointLane;
+  if (endpoint.view === undefined) {
+    if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
+    forgetIfIdle(state, endpoint);
+  } else if (endpointLane.mode === 'lagging' && isActive(endpoint)) {
+    if (rowCount === 0) stopLagging(endpointLane, []);
+    else if (rowCount <= BLOCKED_PAIRS_SHARE / 2) window.catchingUp.add(endpointLane);
+  }
+  if (hasUnwritten(window)) markUnwritten(window, now);
+}
+
+/** Takes in what somebody asks of a lane's owner; it is carried out with the next recording. */
+export function takeRequest(state: EngineState, request: OwnerRequest, now: Now): void {
+  const { requestId, lane, position, endpointId, revive } = request;
+  const window = state.windows.get(lane);
+  if (window === undefined) return;
+  if (state.options.view(endpointId) === undefined) {
+    window.carriedOut.push({ kind: 'nothing', requestId });
+  } else if (revive === undefined) {
+    window.carriedOut.push({ kind: 'retry_now', requestId, row: { position, endpointId } });
+  } else {
+    const row = { ...revive, endpointId, notBeforeMs: now.wallMs, ordered: false };
+    window.carriedOut.push({ kind: 'revive', requestId, row });
+  }
+  markUnwritten(window, now);
+}

@@ -1,0 +1,156 @@
+import { unclaim } from './claiming.ts';
+import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
+import type { Answer, Now } from './effect.ts';
+import { isActive, nextQueued, type Endpoint } from './endpoint.ts';
+import { retryWaitMs } from './retry-schedule.ts';
+import { joinRing, lag, letGo, markUnwritten, settle, type EngineState } from './state.ts';
+
+/** Begins sends while there is room, one of each endpoint in turn. */
+export function sendQueued(state: EngineState, now: Now): void {
+  const { limits } = state.options;
+  if (now.monotonicMs >= state.leaseUntilMs) return;
+  while (state.inFlight < limits.maxInFlight) {
+    const endpoint = state.ring.shift();
+    if (endpoint === undefined) return;
+    endpoint.inRing = false;
+    if (!mayCall(endpoint, limits.maxInFlightPerEndpoint)) continue;
+    const delivery = nextQueued(endpoint);
+    if (delivery === undefined) continue;
+    begin(state, delivery, now);
+    joinRing(state, endpoint);
+  }
+}
+
+/** The fixed limit stands where the adaptive one and the circuit breaker come. */
+function mayCall(endpoint: Endpoint, maxInFlight: number): boolean {
+  return isActive(endpoint) && endpoint.inFlight < maxInFlight;
+}
+
+function begin(state: EngineState, delivery: Delivery, now: Now): void {
+  const { endpoint } = delivery.endpointLane;
+  delivery.state = 'in_flight';
+  delivery.attempt += 1;
+  delivery.startedAtMs = now.wallMs;
+  delivery.revision = state.options.revision();
+  endpoint.queued -= 1;
+  endpoint.inFlight += 1;
+  state.inFlight += 1;
+  state.effects.push({ kind: 'send', delivery });
+}
+
+/** Takes in how an attempt ended. */
+export function takeAnswer(state: EngineState, { delivery, outcome }: Answer, now: Now): void {
+  const { endpoint, window } = delivery.endpointLane;
+  state.inFlight -= 1;
+  endpoint.inFlight -= 1;
+  joinRing(state, endpoint);
+  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  if (window.phase === 'lost') {
+    letGo(state, delivery);
+    return;
+  }
+  if (outcome.kind === 'delivered') {
+    record(state, { delivery, outcome, settlement: 'delivered', now });
+    settle(state, delivery);
+  } else {
+    fail(state, { delivery, outcome }, now);
+  }
+}
+
+function fail(state: EngineState, { delivery, outcome }: Answer, now: Now): void {
+  const { endpointLane } = delivery;
+  const { view } = endpointLane.endpoint;
+  const retryAtMs = nextAttemptMs(state, { delivery, outcome }, now);
+  let settlement: Settlement | undefined;
+  if (view === undefined || !state.options.matches(view, delivery.event)) settlement = 'cancelled';
+  else if (retryAtMs === undefined) settlement = 'dead';
+  record(state, { delivery, outcome, settlement, now });
+  if (settlement === undefined) keepWaiting(state, delivery, retryAtMs ?? now.wallMs);
+  else settle(state, delivery);
+  if (settlement !== 'cancelled' && isGone(outcome)) suspend(state, delivery, now);
+}
+
+/** Keeps a failed delivery: as a row at once if it has one, else until progress passes it. */
+function keepWaiting(state: EngineState, delivery: Delivery, notBeforeMs: number): void {
+  const { endpointLane, event, attempt } = delivery;
+  delivery.state = 'failed';
+  delivery.notBeforeMs = notBeforeMs;
+  if (delivery.entry !== undefined) return;
+  letGo(state, delivery);
+  endpointLane.window.retriedRows.push({
+    position: event.position,
+    endpointId: endpointLane.endpoint.id,
+    attempt,
+    notBeforeMs,
+  });
+}
+
+/** Says when to try again, wall clock; undefined when the schedule has run out. */
+function nextAttemptMs(
+  state: EngineState,
+  { delivery, outcome }: Answer,
+  now: Now,
+): number | undefined {
+  if (isGone(outcome)) return now.wallMs;
+  const { retryScheduleMs } = state.options;
+  const waitMs = retryWaitMs(retryScheduleMs, delivery.attempt, state.options.random());
+  if (waitMs === undefined) return undefined;
+  const retryAfterMs = outcome.kind === 'rejected' ? (outcome.retryAfterMs ?? 0) : 0;
+  return Math.max(now.wallMs + waitMs, retryAfterMs);
+}
+
+/** An answer 410 means that the endpoint is gone (wire.md, "Answers from a receiver"). */
+function isGone(outcome: AttemptOutcome): boolean {
+  return outcome.kind === 'rejected' && outcome.status === 410;
+}
+
+/** Calls an endpoint no more until the set of endpoints says how it stands. */
+function suspend(state: EngineState, { endpointLane, revision }: Delivery, now: Now): void {
+  const { endpoint } = endpointLane;
+  if (endpoint.gone || endpoint.view === undefined) return;
+  endpoint.gone = true;
+  for (const other of endpoint.lanes.values()) {
+    lag(state, other, now);
+    unclaim(state, other, now);
+  }
+  state.effects.push({
+    kind: 'report_gone',
+    endpointId: endpoint.id,
+    tenant: endpoint.view.tenant,
+    revision,
+  });
+}
+
+interface Ending extends Answer {
+  readonly settlement: Settlement | undefined;
+  readonly now: Now;
+}
+
+function record(state: EngineState, { delivery, outcome, settlement, now }: Ending): void {
+  const { window, endpoint } = delivery.endpointLane;
+  window.attempts.push({
+    event: delivery.event,
+    endpointId: endpoint.id,
+    attempt: delivery.attempt,
+    startedAtMs: delivery.startedAtMs,
+    durationMs: outcome.durationMs,
+    outcome: outcome.kind,
+    status: 'status' in outcome ? outcome.status : undefined,
+    detail: detailOf(outcome),
+    settlement,
+  });
+  state.unrecorded += 1;
+  markUnwritten(window, now);
+}
+
+function detailOf(outcome: AttemptOutcome): string | undefined {
+  switch (outcome.kind) {
+    case 'delivered':
+      return undefined;
+    case 'rejected':
+      return outcome.snippet;
+    case 'unreachable':
+    case 'refused':
+      return outcome.detail;
+  }
+}

@@ -1,0 +1,191 @@
+import type { Delivery, LogEvent, Settlement } from './delivery.ts';
+import { DueTimes } from './due-times.ts';
+import type { Effect, Now } from './effect.ts';
+import { createEndpointLane, leavePair, startLagging, type EndpointLane } from './endpoint-lane.ts';
+import { createEndpoint, isActive, type Endpoint, type EndpointView } from './endpoint.ts';
+import { Fifo } from './fifo.ts';
+import { noteSettled, type LaneWindow } from './lane-window.ts';
+import type { EngineLimits } from './limits.ts';
+
+/** What the engine is given: settings, and the two things it cannot know by itself. */
+export interface EngineOptions {
+  readonly retryScheduleMs: readonly number[];
+  readonly deliveryTimeoutMs: number;
+  /** What waited longer is dead. */
+  readonly retentionMs: number;
+  readonly limits: EngineLimits;
+  /** Numbers in [0, 1), for jitter. */
+  random(): number;
+  /** The revision of the set of endpoints as it is seen now. */
+  revision(): number;
+  /** The endpoint as the set shows it now; absent once it is unregistered. */
+  view(endpointId: string): EndpointView | undefined;
+  /** Whether a subscription of the endpoint still matches the event. */
+  matches(view: EndpointView, event: LogEvent): boolean;
+}
+
+/** All that the engine holds. Its size depends on the limits and on how many endpoints there are. */
+export interface EngineState {
+  readonly options: EngineOptions;
+  readonly windows: Map<number, LaneWindow>;
+  readonly endpoints: Map<string, Endpoint>;
+  /** Endpoints with something queued and room to send it, in turn. */
+  readonly ring: Fifo<Endpoint>;
+  readonly dueTimes: DueTimes;
+  /** Endpoints with due rows that may have room for them. */
+  readonly claimable: Set<Endpoint>;
+  effects: Effect[];
+  inFlight: number;
+  /** Deliveries in memory that are neither settled nor left to their row. */
+  held: number;
+  heldBytes: number;
+  /** Attempts not yet handed over for recording. */
+  unrecorded: number;
+  recordingUnderWay: boolean;
+  recordingNumber: number;
+  claimUnderWay: boolean;
+  /** Sends begin only before this time, monotonic clock. */
+  leaseUntilMs: number;
+}
+
+/** Makes the state of an engine that owns no lane. */
+export function createState(options: EngineOptions): EngineState {
+  return {
+    options,
+    windows: new Map(),
+    endpoints: new Map(),
+    ring: new Fifo(),
+    dueTimes: new DueTimes(),
+    claimable: new Set(),
+    effects: [],
+    inFlight: 0,
+    held: 0,
+    heldBytes: 0,
+    unrecorded: 0,
+    recordingUnderWay: false,
+    recordingNumber: 0,
+    claimUnderWay: false,
+    leaseUntilMs: -Infinity,
+  };
+}
+
+/** Finds an endpoint, or begins to hold it. */
+export function endpointOf(state: EngineState, endpointId: string): Endpoint {
+  let endpoint = state.endpoints.get(endpointId);
+  if (endpoint === undefined) {
+    endpoint = createEndpoint(endpointId, state.options.view(endpointId));
+    state.endpoints.set(endpointId, endpoint);
+  }
+  return endpoint;
+}
+
+/** Forgets an unregistered endpoint of which nothing is left. */
+export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
+  if (endpoint.view !== undefined || endpoint.inFlight > 0 || endpoint.queued > 0) return;
+  for (const { rowCount, claimed, pairs } of endpoint.lanes.values()) {
+    if (rowCount > 0 || claimed.size > 0 || pairs.size > 0) return;
+  }
+  state.endpoints.delete(endpoint.id);
+}
+
+/** Finds an endpoint's deliveries of a lane, or begins to hold them. */
+export function endpointLaneOf(
+  state: EngineState,
+  endpointId: string,
+  window: LaneWindow,
+): EndpointLane {
+  const endpoint = endpointOf(state, endpointId);
+  let endpointLane = endpoint.lanes.get(window.lane);
+  if (endpointLane === undefined) {
+    endpointLane = createEndpointLane(endpoint, window, 0);
+    endpoint.lanes.set(window.lane, endpointLane);
+    if (!isActive(endpoint)) endpointLane.mode = 'lagging';
+  }
+  return endpointLane;
+}
+
+/** Counts a delivery that is now in memory. */
+export function hold(state: EngineState, delivery: Delivery): void {
+  state.held += 1;
+  state.heldBytes += delivery.event.body.length;
+}
+
+/** Counts a delivery that is settled or left to its row. */
+export function letGo(state: EngineState, delivery: Delivery): void {
+  state.held -= 1;
+  state.heldBytes -= delivery.event.body.length;
+}
+
+/** Queues the head of a pair, or a claimed row, to be sent in its turn. */
+export function enqueue(state: EngineState, delivery: Delivery): void {
+  const { endpoint } = delivery.endpointLane;
+  delivery.state = 'queued';
+  endpoint.queue.push(delivery);
+  endpoint.queued += 1;
+  joinRing(state, endpoint);
+}
+
+/** Gives the endpoint a place in the ring if it has something queued. */
+export function joinRing(state: EngineState, endpoint: Endpoint): void {
+  if (endpoint.inRing || endpoint.queued === 0) return;
+  endpoint.inRing = true;
+  state.ring.push(endpoint);
+}
+
+/** Marks that something of the lane waits to be written. */
+export function markUnwritten(window: LaneWindow, now: Now): void {
+  if (window.unwrittenSinceMs === Infinity) window.unwrittenSinceMs = now.monotonicMs;
+}
+
+/** Ends a delivery: it leaves its pair, and what was behind it may go. */
+export function settle(state: EngineState, delivery: Delivery): void {
+  const { endpointLane, event, entry } = delivery;
+  if (delivery.state === 'queued') endpointLane.endpoint.queued -= 1;
+  const next = leavePair(endpointLane, delivery);
+  delivery.state = 'settled';
+  letGo(state, delivery);
+  if (entry === undefined) {
+    endpointLane.window.settledRows.push({
+      position: event.position,
+      endpointId: endpointLane.endpoint.id,
+    });
+  } else {
+    noteSettled(endpointLane.window, entry, endpointLane.endpoint.id);
+  }
+  if (next !== undefined) enqueue(state, next);
+}
+
+/** Ends a delivery without an attempt, and says so in the delivery log. */
+export function settleUnsent(
+  state: EngineState,
+  delivery: Delivery,
+  end: { readonly settlement: Settlement; readonly detail: string; readonly now: Now },
+): void {
+  const { window, endpoint } = delivery.endpointLane;
+  window.attempts.push({
+    event: delivery.event,
+    endpointId: endpoint.id,
+    attempt: delivery.attempt,
+    startedAtMs: end.now.wallMs,
+    durationMs: 0,
+    outcome: undefined,
+    status: undefined,
+    detail: end.detail,
+    settlement: end.settlement,
+  });
+  state.unrecorded += 1;
+  markUnwritten(window, end.now);
+  settle(state, delivery);
+}
+
+/** Lets an endpoint lag in a lane: what it had not sent becomes rows as progress passes. */
+export function lag(state: EngineState, endpointLane: EndpointLane, now: Now): void {
+  if (endpointLane.mode === 'lagging') return;
+  for (const delivery of startLagging(endpointLane)) {
+    if (delivery.state === 'queued') endpointLane.endpoint.queued -= 1;
+    delivery.state = 'deferred';
+    delivery.notBeforeMs = now.wallMs;
+  }
+  markUnwritten(endpointLane.window, now);
+  if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
+}
