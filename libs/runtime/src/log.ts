@@ -28,7 +28,6 @@ export function createLog(options: { readonly level: string; readonly service: s
 
 function openStandardError(): pino.DestinationStream {
   // Whoever read the log may be gone (a closed pipe); that must not end the service.
-  const ignore = () => undefined;
   return process.stderr.isTTY
     ? pretty({ destination: STANDARD_ERROR, sync: true, ignore: 'pid,hostname' }).on(
         'error',
@@ -36,3 +35,5 @@ function openStandardError(): pino.DestinationStream {
       )
     : pino.destination({ dest: STANDARD_ERROR, sync: true }).on('error', ignore);
 }
+
+function ignore(): void {}
