@@ -2,7 +2,9 @@ import type { Server } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import type { AnyDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { readDescriptorSet } from '@billhook/contracts';
 
@@ -18,11 +20,9 @@ export function addReflection(server: Server, serviceNames: readonly string[]): 
   const descriptorSet = readDescriptorSet();
   const files = splitDescriptorSet(descriptorSet);
   const contracts = loadFileDescriptorSetFromBuffer(descriptorSet, { keepCase: true });
-  const health = loadSync(healthProtoPath, { keepCase: true });
+  const definitions = { ...loadHealth(), ...withFiles(contracts, files) };
   const services = [...serviceNames, HEALTH_SERVICE];
-  new ReflectionService({ ...health, ...withFiles(contracts, files) }, { services }).addToServer(
-    server,
-  );
+  new ReflectionService(definitions, { services }).addToServer(server);
 }
 
 function withFiles(definition: PackageDefinition, files: Buffer[]): PackageDefinition {
@@ -50,4 +50,26 @@ function splitDescriptorSet(descriptorSet: Buffer): Buffer[] {
     files.push(Buffer.from(reader.bytes()));
   }
   return files;
+}
+
+/** The health service's file has no imports, and so needs one correction only. */
+function loadHealth(): PackageDefinition {
+  const health = loadSync(healthProtoPath, { keepCase: true });
+  const files = Object.values(health).filter(isTypeDefinition)[0]?.fileDescriptorProtos ?? [];
+  return withFiles(health, files.map(correctMapEntries));
+}
+
+/** proto-loader names the entry type of a map `Field`, where every reader expects `FieldEntry`. */
+function correctMapEntries(bytes: Buffer): Buffer {
+  const file = fromBinary(FileDescriptorProtoSchema, bytes);
+  for (const message of file.messageType) {
+    for (const entry of message.nestedType.filter((nested) => nested.options?.mapEntry)) {
+      const field = message.field.find(({ typeName }) => typeName === entry.name);
+      entry.name = `${entry.name}Entry`;
+      if (field !== undefined) {
+        field.typeName = entry.name;
+      }
+    }
+  }
+  return Buffer.from(toBinary(FileDescriptorProtoSchema, file));
 }
