@@ -1,0 +1,11 @@
+export { checkSlice } from './check-slice.ts';
+export type { HaltReason, KnownEvent, SliceCheck } from './check-slice.ts';
+export type {
+  EventLogReader,
+  LaneRequest,
+  LaneSlice,
+  LogRecord,
+  Predecessor,
+} from './event-log.ts';
+export { openPostgresEventLog } from './postgres/postgres-event-log.ts';
+export type { PostgresEventLogOptions } from './postgres/postgres-event-log.ts';

@@ -1,0 +1,175 @@
+import type { subscriptionV1 } from '@billhook/contracts';
+import { parseEndpoint, WatchProtocolError } from './watched-endpoint.ts';
+import type { WatchedEndpoint } from './watched-endpoint.ts';
+
+/** What a message changed: endpoints as they look now, and endpoints that are gone. */
+export interface ViewChanges {
+  readonly changed: readonly WatchedEndpoint[];
+  readonly removed: readonly WatchedEndpoint[];
+}
+
+/** The part of an event that decides who gets it. */
+export interface MatchedEvent {
+  readonly tenant: string;
+  readonly type: string;
+  readonly recordedAtMs: number;
+}
+
+/** The whole set of endpoints, as it was at a revision. */
+export interface SubscriptionView {
+  /** 0 before the first snapshot is complete. */
+  revision(): number;
+  /** The id of the event at the revision. */
+  eventId(): string;
+  endpoint(endpointId: string): WatchedEndpoint | undefined;
+  endpoints(): Iterable<WatchedEndpoint>;
+  /**
+   * The endpoints with a subscription to the event that was registered before it, each once. The
+   * tolerance is how far the clocks of the two services may disagree: too early is harmless.
+   */
+  match(event: MatchedEvent, toleranceMs: number): WatchedEndpoint[];
+  /**
+   * Takes a message of the watch in. A snapshot takes the place of everything at once with its
+   * last chunk; until then the view stands as it was.
+   *
+   * @returns what changed, or undefined while a snapshot is incomplete.
+   * @throws WatchProtocolError for a message that makes no sense here; the view stays as it was.
+   */
+  receive(message: subscriptionV1.WatchResponse): ViewChanges | undefined;
+  /** Drops a snapshot that did not arrive completely: the next message is of another stream. */
+  beginStream(): void;
+}
+
+/** Makes a view that holds nothing. */
+export function createSubscriptionView(): SubscriptionView {
+  let revision = 0;
+  let eventId = '';
+  let endpoints = new Map<string, WatchedEndpoint>();
+  let index: EventIndex = new Map();
+  let incoming: Map<string, WatchedEndpoint> | undefined;
+
+  function applySnapshot(chunk: subscriptionV1.SnapshotChunk): ViewChanges | undefined {
+    if (chunk.first) incoming = new Map();
+    if (incoming === undefined) throw new WatchProtocolError('a snapshot began in its middle');
+    for (const endpoint of chunk.endpoints.map(parseEndpoint)) {
+      incoming.set(endpoint.endpointId, endpoint);
+    }
+    if (!chunk.last) return undefined;
+    const changes = difference(endpoints, incoming);
+    endpoints = incoming;
+    incoming = undefined;
+    index = new Map();
+    for (const endpoint of endpoints.values()) addToIndex(index, endpoint);
+    revision = Number(chunk.revision);
+    eventId = chunk.eventId;
+    return changes;
+  }
+
+  function applyChanges(message: subscriptionV1.EndpointChanges): ViewChanges {
+    if (incoming !== undefined) throw new WatchProtocolError('a snapshot was not completed');
+    const next = Number(message.revision);
+    if (next < revision) throw new WatchProtocolError(`revision ${next} follows ${revision}`);
+    const changed = message.endpoints.map(parseEndpoint);
+    const removed = message.removedEndpointIds.flatMap((id) => endpoints.get(id) ?? []);
+    for (const endpoint of removed) remove(endpoint);
+    for (const endpoint of changed) {
+      const before = endpoints.get(endpoint.endpointId);
+      if (before !== undefined) remove(before);
+      endpoints.set(endpoint.endpointId, endpoint);
+      addToIndex(index, endpoint);
+    }
+    revision = next;
+    eventId = message.eventId;
+    return { changed, removed };
+  }
+
+  function remove(endpoint: WatchedEndpoint): void {
+    endpoints.delete(endpoint.endpointId);
+    removeFromIndex(index, endpoint);
+  }
+
+  return {
+    revision: () => revision,
+    eventId: () => eventId,
+    endpoint: (endpointId) => endpoints.get(endpointId),
+    endpoints: () => endpoints.values(),
+    match(event, toleranceMs) {
+      const names = index.get(event.tenant);
+      const latestMs = event.recordedAtMs + toleranceMs;
+      const matched = new Set<WatchedEndpoint>();
+      for (const name of [event.type, '*']) {
+        for (const [endpoint, registeredAtMs] of names?.get(name) ?? []) {
+          if (registeredAtMs <= latestMs) matched.add(endpoint);
+        }
+      }
+      return [...matched];
+    },
+    beginStream() {
+      incoming = undefined;
+    },
+    receive({ message }) {
+      switch (message?.$case) {
+        case 'snapshot':
+          return applySnapshot(message.value);
+        case 'changes':
+          return applyChanges(message.value);
+        case undefined:
+          throw new WatchProtocolError('a message of an unknown kind');
+      }
+    },
+  };
+}
+
+/** By tenant and event name: the endpoints, with the time of their registration. */
+type EventIndex = Map<string, Map<string, Map<WatchedEndpoint, number>>>;
+
+function addToIndex(index: EventIndex, endpoint: WatchedEndpoint): void {
+  const names = index.get(endpoint.tenant) ?? new Map<string, Map<WatchedEndpoint, number>>();
+  index.set(endpoint.tenant, names);
+  for (const { event, registeredAtMs } of endpoint.subscriptions) {
+    const subscribed = names.get(event) ?? new Map<WatchedEndpoint, number>();
+    names.set(event, subscribed);
+    subscribed.set(endpoint, registeredAtMs);
+  }
+}
+
+function removeFromIndex(index: EventIndex, endpoint: WatchedEndpoint): void {
+  const names = index.get(endpoint.tenant);
+  for (const { event } of endpoint.subscriptions) {
+    const subscribed = names?.get(event);
+    subscribed?.delete(endpoint);
+    if (subscribed?.size === 0) names?.delete(event);
+  }
+  if (names?.size === 0) index.delete(endpoint.tenant);
+}
+
+/** What is new or other in the second set, and what it has no more. */
+function difference(
+  before: ReadonlyMap<string, WatchedEndpoint>,
+  after: ReadonlyMap<string, WatchedEndpoint>,
+): ViewChanges {
+  const changed = [...after.values()].filter((endpoint) => {
+    const old = before.get(endpoint.endpointId);
+    return old === undefined || !isSame(old, endpoint);
+  });
+  const removed = [...before.values()].filter(({ endpointId }) => !after.has(endpointId));
+  return { changed, removed };
+}
+
+function isSame(one: WatchedEndpoint, other: WatchedEndpoint): boolean {
+  return fingerprint(one) === fingerprint(other);
+}
+
+/** Everything of an endpoint as text, whatever the order of its subscriptions. */
+function fingerprint(endpoint: WatchedEndpoint): string {
+  return JSON.stringify([
+    endpoint.tenant,
+    endpoint.url,
+    endpoint.state,
+    endpoint.subscriptions.map(({ event, registeredAtMs }) => `${event} ${registeredAtMs}`).sort(),
+    endpoint.secrets.map(({ ciphertext, validUntilMs }) => [
+      ciphertext.toString('base64'),
+      validUntilMs ?? null,
+    ]),
+  ]);
+}

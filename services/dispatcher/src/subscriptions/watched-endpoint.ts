@@ -1,0 +1,72 @@
+import { subscriptionV1 } from '@billhook/contracts';
+import type { Timestamp } from '@billhook/contracts';
+
+/** An endpoint as the dispatcher needs it. */
+export interface WatchedEndpoint {
+  readonly tenant: string;
+  readonly endpointId: string;
+  readonly url: string;
+  readonly state: 'active' | 'paused' | 'disabled';
+  readonly subscriptions: readonly WatchedSubscription[];
+  /** The newest first. */
+  readonly secrets: readonly EncryptedSecret[];
+}
+
+export interface WatchedSubscription {
+  /** An event name, or `*`. */
+  readonly event: string;
+  readonly registeredAtMs: number;
+}
+
+export interface EncryptedSecret {
+  readonly ciphertext: Buffer;
+  /** Absent: it does not expire. */
+  readonly validUntilMs: number | undefined;
+}
+
+/** The other side sent something that cannot be applied: the watch must start from a snapshot. */
+export class WatchProtocolError extends Error {
+  override readonly name = 'WatchProtocolError';
+}
+
+/**
+ * Reads an endpoint from a message.
+ *
+ * @throws WatchProtocolError when a time is missing.
+ */
+export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedEndpoint {
+  return {
+    tenant: message.tenant,
+    endpointId: message.endpointId,
+    url: message.url,
+    state: parseState(message.state),
+    subscriptions: message.subscriptions.map(({ event, registeredAt }) => {
+      if (registeredAt === undefined) {
+        throw new WatchProtocolError(`a subscription of ${message.endpointId} has no time`);
+      }
+      return { event, registeredAtMs: toMilliseconds(registeredAt) };
+    }),
+    secrets: message.secrets.map(({ ciphertext, validUntil }) => ({
+      ciphertext,
+      validUntilMs: validUntil === undefined ? undefined : toMilliseconds(validUntil),
+    })),
+  };
+}
+
+/** A state that this version does not know holds deliveries back rather than send or lose them. */
+function parseState(state: subscriptionV1.EndpointState): WatchedEndpoint['state'] {
+  switch (state) {
+    case subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE:
+      return 'active';
+    case subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED:
+      return 'disabled';
+    case subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED:
+    case subscriptionV1.EndpointState.ENDPOINT_STATE_UNSPECIFIED:
+    case subscriptionV1.EndpointState.UNRECOGNIZED:
+      return 'paused';
+  }
+}
+
+function toMilliseconds(time: Timestamp): number {
+  return Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
+}
