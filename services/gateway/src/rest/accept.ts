@@ -25,9 +25,10 @@ export function prefersJson(accept: string | undefined): boolean {
   const ranges = accept.split(',').map(parseRange);
   const json = preferenceFor(['application/json', 'application/*', '*/*'], ranges);
   const html = preferenceFor(['text/html', 'text/*', '*/*'], ranges);
+  if (json.quality === 0) return false;
   if (json.quality !== html.quality) return json.quality > html.quality;
   if (json.exactness !== html.exactness) return json.exactness > html.exactness;
-  return json.quality > 0 && json.order < html.order;
+  return json.order < html.order;
 }
 
 function parseRange(text: string, order: number): MediaRange {

@@ -8,8 +8,19 @@ import { BODY_LIMIT_BYTES } from './request-checks.ts';
 /** Makes every error of the server, whoever threw it, an answer of problem details. */
 export function answerErrorsAsProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error, request, reply) => {
-    sendProblem(reply, toProblem(error, request, log));
+    const problem = toProblem(error, request, log);
+    if (problem.code === 'body_too_large') letClientFinish(request, reply);
+    sendProblem(reply, problem);
   });
+}
+
+/**
+ * The framework would close the connection after a body over the limit, and so reset it under a
+ * client that still writes and has not read the answer yet. The rest of the body is thrown away as it
+ * comes, within the time of a request. Who sent `Expect` sends no more.
+ */
+function letClientFinish(request: FastifyRequest, reply: FastifyReply): void {
+  if (request.headers.expect === undefined) reply.removeHeader('connection');
 }
 
 /** @returns the answer, so that a handler can end with it. */

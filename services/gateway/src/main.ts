@@ -1,0 +1,13 @@
+import { announce, runProcess } from '@billhook/runtime';
+import { readGatewayConfig } from './config.ts';
+import { startGatewayService } from './service.ts';
+
+await runProcess({
+  name: 'gateway',
+  configure: () => readGatewayConfig(process.env),
+  start: async (config, log) => {
+    const service = await startGatewayService(config, { log });
+    announce(`${service.name} listening on ${service.address}`);
+    return service;
+  },
+});
