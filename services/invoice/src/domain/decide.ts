@@ -145,6 +145,6 @@ function otherCurrency(field: 'amount' | 'amount_received', invoice: Invoice): S
   return invalidField(
     `${field}.currency_code`,
     'CURRENCY_MISMATCH',
-    `Set it to ${currency}: the currency of an invoice never changes.`,
+    `must be ${currency}: the currency of an invoice never changes`,
   );
 }

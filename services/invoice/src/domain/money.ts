@@ -96,38 +96,37 @@ function valueProblems(money: MoneyParts, digits: number | undefined): readonly 
 const unknownCurrency: MoneyProblem = {
   path: 'currency_code',
   reason: 'UNKNOWN_CURRENCY',
-  description:
-    'Set it to an ISO 4217 code in capitals of a currency with a minor unit, such as USD.',
+  description: 'must be an ISO 4217 code in capitals of a currency with a minor unit, such as USD',
 };
 
 const nanosOutOfRange: MoneyProblem = {
   path: 'nanos',
   reason: 'NANOS_OUT_OF_RANGE',
-  description: 'Set it to at most 999999999; what is more belongs into units.',
+  description: 'must be at most 999999999: what is more belongs into units',
 };
 
 const signsDiffer: MoneyProblem = {
   path: 'nanos',
   reason: 'SIGNS_DIFFER',
-  description: 'Give units and nanos the same sign.',
+  description: 'must have the same sign as units',
 };
 
 const notPositive: MoneyProblem = {
   path: '',
   reason: 'AMOUNT_NOT_POSITIVE',
-  description: 'Set it to more than zero.',
+  description: 'must be more than zero',
 };
 
 const tooLarge: MoneyProblem = {
   path: 'units',
   reason: 'AMOUNT_TOO_LARGE',
-  description: `Set it so that the amount is at most ${MAX_AMOUNT_MINOR} of the smallest unit.`,
+  description: `must be less: an amount is at most ${MAX_AMOUNT_MINOR} of the smallest unit`,
 };
 
 function tooManyDigits(currency: string, digits: number): MoneyProblem {
   return {
     path: 'nanos',
     reason: 'TOO_MANY_DIGITS',
-    description: `Use at most ${digits} digits behind the point: ${currency} has no more.`,
+    description: `must have at most ${digits} digits behind the point: ${currency} has no more`,
   };
 }

@@ -23,7 +23,7 @@ const golden: readonly (readonly [name: string, event: InvoiceEvent, hex: string
       dueAtMs,
       description: 'Miete, März',
     },
-    '',
+    '0a260a0e0a03555344108e0c1880cab5ee0112060880dcf1b0061a0c4d696574652c204dc3a4727a',
   ],
   [
     'created, with an amount alone',
@@ -33,7 +33,7 @@ const golden: readonly (readonly [name: string, event: InvoiceEvent, hex: string
       dueAtMs: null,
       description: null,
     },
-    '',
+    '0a0a0a080a034a505910c801',
   ],
   [
     'updated, with all fields',
@@ -41,17 +41,18 @@ const golden: readonly (readonly [name: string, event: InvoiceEvent, hex: string
       type: 'invoice_updated',
       changes: { amount: { currency: 'KWD', amountMinor: 1n }, dueAtMs, description: 'x' },
     },
-    '',
+    '12370a1f0a06616d6f756e740a086475655f646174650a0b6465736372697074696f6e12090a034b' +
+      '574418c0843d1a060880dcf1b006220178',
   ],
   [
     'updated, with fields cleared',
     { type: 'invoice_updated', changes: { dueAtMs: null, description: null } },
-    '',
+    '12190a170a086475655f646174650a0b6465736372697074696f6e',
   ],
   [
     'updated to an empty description',
     { type: 'invoice_updated', changes: { description: '' } },
-    '',
+    '12110a0d0a0b6465736372697074696f6e2200',
   ],
   [
     'paid',
@@ -60,7 +61,7 @@ const golden: readonly (readonly [name: string, event: InvoiceEvent, hex: string
       amountReceived: { currency: 'USD', amountMinor: 155_000n },
       paidAtMs,
     },
-    '',
+    '1a170a080a03555344108e0c120b08a0e7eaaf0610c0a9d33a',
   ],
 ];
 

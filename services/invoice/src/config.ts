@@ -1,0 +1,37 @@
+import { ConfigurationError, readSettings } from '@billhook/runtime';
+import type { Address, ProcessConfiguration, Settings } from '@billhook/runtime';
+
+export interface InvoiceConfig {
+  readonly address: Address;
+  readonly databaseUrl: string;
+  readonly lanes: number;
+  readonly requestIdRetentionMs: number;
+  readonly shutdownTimeoutMs: number;
+}
+
+/** What the service takes from the settings of the process it runs in. */
+export function invoiceConfig(settings: Settings, databaseUrl: string): InvoiceConfig {
+  return {
+    address: settings.invoiceAddr.listen,
+    databaseUrl,
+    lanes: settings.lanes,
+    requestIdRetentionMs: settings.requestIdRetentionMs,
+    shutdownTimeoutMs: settings.shutdownTimeoutMs,
+  };
+}
+
+/**
+ * Reads the configuration of a process that runs this service alone.
+ *
+ * @throws ConfigurationError that names the variable.
+ */
+export function readInvoiceConfig(env: NodeJS.ProcessEnv): InvoiceConfig & ProcessConfiguration {
+  const settings = readSettings(env);
+  if (settings.databaseUrl === undefined) {
+    throw new ConfigurationError(
+      'BILLHOOK_DATABASE_URL is required when the invoice service runs alone: ' +
+        'set it to the Postgres that holds its events.',
+    );
+  }
+  return { ...invoiceConfig(settings, settings.databaseUrl), logLevel: settings.logLevel };
+}
