@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigurationError } from './errors.ts';
+import { describeSettings, readSettings } from './settings.ts';
+
+const DAY_MS = 86_400_000;
+
+describe('settings', () => {
+  test('have a default for a local start each', () => {
+    expect(readSettings({ PATH: '/bin' })).toMatchObject({
+      httpAddr: { host: '127.0.0.1', port: 8080, text: '127.0.0.1:8080' },
+      invoiceAddr: { listen: { port: 50_051 }, target: '127.0.0.1:50051' },
+      subscriptionAddr: { listen: { port: 50_052 } },
+      deliveryAddr: { listen: { port: 50_053 } },
+      dataDir: './.billhook',
+      databaseUrl: undefined,
+      kafkaBrokers: [],
+      kafkaTopic: 'billhook.invoice.events.v1',
+      secretKeys: [],
+      allowDestinations: undefined,
+      lanes: 16,
+      deliveryTimeoutMs: 15_000,
+      retentionMs: 30 * DAY_MS,
+      requestIdRetentionMs: 7 * DAY_MS,
+      shutdownTimeoutMs: 25_000,
+      allowAnonymous: false,
+      logLevel: 'info',
+    });
+  });
+
+  test('hold the retry schedule in milliseconds', () => {
+    const { retryScheduleMs } = readSettings({ BILLHOOK_RETRY_SCHEDULE: '500ms, 5s,5m,2h,1d' });
+    expect(retryScheduleMs).toEqual([500, 5_000, 300_000, 7_200_000, DAY_MS]);
+  });
+
+  test('give a stop ten seconds more than a delivery may take', () => {
+    expect(readSettings({ BILLHOOK_DELIVERY_TIMEOUT: '2s' }).shutdownTimeoutMs).toBe(12_000);
+    expect(readSettings({ BILLHOOK_SHUTDOWN_TIMEOUT: '3s' }).shutdownTimeoutMs).toBe(3_000);
+  });
+
+  test.each([
+    ['[::1]:50051', '::1', '[::1]:50051'],
+    ['dns:///invoice:50051', 'invoice', 'dns:///invoice:50051'],
+    ['dns:///invoice:50051, 0.0.0.0:7000', '0.0.0.0', 'dns:///invoice:50051,0.0.0.0:7000'],
+    ['invoice-1:1,invoice-2:1', 'invoice-1', 'invoice-1:1,invoice-2:1'],
+  ])('read %s as the copies of a service', (text, host, target) => {
+    const { invoiceAddr } = readSettings({ BILLHOOK_INVOICE_ADDR: text });
+    expect(invoiceAddr).toMatchObject({ listen: { host }, target });
+  });
+
+  test('tell destinations that are switched off from those that nobody named', () => {
+    expect(readSettings({ BILLHOOK_ALLOW_DESTINATIONS: 'none' }).allowDestinations).toEqual([]);
+    expect(
+      readSettings({ BILLHOOK_ALLOW_DESTINATIONS: '10.0.0.0/8,fd00::/8' }).allowDestinations,
+    ).toEqual(['10.0.0.0/8', 'fd00::/8']);
+  });
+
+  test('take an empty variable for an absent one', () => {
+    const env = { BILLHOOK_DATABASE_URL: '', BILLHOOK_LANES: '' };
+    expect(readSettings(env)).toMatchObject({ databaseUrl: undefined, lanes: 16 });
+  });
+
+  test.each([
+    ['BILLHOOK_HTTP_ADDR', '8080'],
+    ['BILLHOOK_HTTP_ADDR', '127.0.0.1:65536'],
+    ['BILLHOOK_HTTP_ADDR', '127.0.0.256:80'],
+    ['BILLHOOK_HTTP_ADDR', '::1:80'],
+    ['BILLHOOK_INVOICE_ADDR', 'a:1,,b:1'],
+    ['BILLHOOK_INVOICE_ADDR', 'http://a:1'],
+    ['BILLHOOK_DATABASE_URL', 'mysql://localhost/billhook'],
+    ['BILLHOOK_KAFKA_BROKERS', 'kafka'],
+    ['BILLHOOK_KAFKA_TOPIC', 'a topic'],
+    ['BILLHOOK_SECRET_KEY', 'c2hvcnQ='],
+    ['BILLHOOK_ALLOW_DESTINATIONS', '10.0.0.0'],
+    ['BILLHOOK_ALLOW_DESTINATIONS', '10.0.0.0/33'],
+    ['BILLHOOK_LANES', '0'],
+    ['BILLHOOK_LANES', '1e2'],
+    ['BILLHOOK_RETRY_SCHEDULE', '5s,soon'],
+    ['BILLHOOK_RETRY_SCHEDULE', Array.from({ length: 101 }, () => '1s').join(',')],
+    ['BILLHOOK_DELIVERY_TIMEOUT', '15'],
+    ['BILLHOOK_DELIVERY_TIMEOUT', '0s'],
+    ['BILLHOOK_RETENTION', '1.5d'],
+    ['BILLHOOK_ALLOW_ANONYMOUS', 'yes'],
+    ['BILLHOOK_LOG_LEVEL', 'loud'],
+  ])('refuse %s=%s in a sentence that names it', (variable, value) => {
+    const read = () => readSettings({ [variable]: value });
+    expect(read).toThrow(ConfigurationError);
+    expect(read).toThrow(new RegExp(`^${variable} must be .*\\.$`));
+  });
+
+  test('repeat no secret in a refusal', () => {
+    const env = { BILLHOOK_DATABASE_URL: 'mysql://u:hunter2@localhost/b' };
+    expect(() => readSettings(env)).toThrow(/^((?!hunter2).)*$/);
+  });
+
+  test('refuse a variable that nobody knows', () => {
+    expect(() => readSettings({ BILLHOOK_LANE: '4' })).toThrow(
+      /^BILLHOOK_LANE is not a setting of Billhook/,
+    );
+  });
+
+  test('leave the variables of the test suite alone', () => {
+    expect(() => readSettings({ BILLHOOK_TEST_DATABASE_URL: 'x' })).not.toThrow();
+  });
+
+  test('are described each, with defaults that can be read', () => {
+    const described = describeSettings();
+    expect(new Set(described.map(({ variable }) => variable)).size).toBe(described.length);
+    expect(described.find(({ variable }) => variable === 'BILLHOOK_LANES')).toMatchObject({
+      default: '16',
+      expected: 'a whole number from 1 to 1024',
+    });
+  });
+});
