@@ -134,6 +134,8 @@ function sentenceOfField(code: ProblemCode): string {
     );
   }
   if (code === 'url_too_long') return 'The url has more than 2,048 characters. Send a shorter one.';
-  if (code === 'invalid_url') return 'The url is empty. Send an absolute http or https address.';
+  if (code === 'invalid_url') {
+    return 'The url is empty or holds white space. Send an absolute http or https address.';
+  }
   return 'The value is not valid. Correct it.';
 }

@@ -40,8 +40,9 @@ export function answerExpectations(server: Server): void {
       'expectation_failed',
       'The only expectation that is met is 100-continue. Leave the header out.',
     );
-    response.writeHead(problem.status, { 'content-type': problemContentType, connection: 'close' });
-    response.end(problemBody(problem));
+    const body = problemBody(problem);
+    response.writeHead(problem.status, headersFor(body));
+    response.end(body);
   });
 }
 
@@ -60,12 +61,17 @@ function problemOf(error: NodeJS.ErrnoException): Problem {
 
 function rawAnswer(problem: Problem): string {
   const body = problemBody(problem);
-  return [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}`,
-    `content-type: ${problemContentType}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-    '',
-    body,
-  ].join('\r\n');
+  const headers = Object.entries(headersFor(body)).map(([name, value]) => `${name}: ${value}`);
+  const statusLine = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}`;
+  return [statusLine, ...headers, '', body].join('\r\n');
+}
+
+function headersFor(body: string): Readonly<Record<string, string>> {
+  return {
+    'content-type': problemContentType,
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    connection: 'close',
+  };
 }

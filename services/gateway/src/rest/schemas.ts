@@ -8,8 +8,9 @@ const EventName = Type.String({
   examples: ['invoice_created'],
 });
 
+/** What the address means is judged by the subscription service; here, that it can be one. */
 const WebhookUrl = Type.String({
-  minLength: 1,
+  pattern: '^[^\\s\\p{Cc}\\p{Cs}]+$',
   maxLength: 2_048,
   description: 'An absolute http or https address without user name and password.',
   examples: ['https://example.com/webhook'],

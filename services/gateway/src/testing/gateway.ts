@@ -1,8 +1,8 @@
 import { deliveryV1, subscriptionV1 } from '@billhook/contracts';
 import { implement, startGrpcServer } from '@billhook/grpc';
 import type { GrpcServer, Handlers, ServedService } from '@billhook/grpc';
-import { createLog, ServiceError } from '@billhook/runtime';
-import type { Address, RunningService } from '@billhook/runtime';
+import { createLog, invalidField } from '@billhook/runtime';
+import type { Address, RunningService, ServiceError } from '@billhook/runtime';
 import { startGatewayService } from '../service.ts';
 
 const log = createLog({ level: 'silent', service: 'gateway-test' });
@@ -59,12 +59,14 @@ export function startGateway(targets: {
 
 /** Answers registrations as a subscription service does that knows no endpoint yet. */
 export const acceptingSubscriptions: SubscriptionHandlers = {
-  register: async ({ event, url }) =>
-    subscriptionV1.RegisterResponse.create({
+  register: async ({ event, url }) => {
+    if (!URL.canParse(url)) throw invalidField('url', 'URL_INVALID', 'Send an absolute address.');
+    return subscriptionV1.RegisterResponse.create({
       endpoint: { endpointId: 'ep_1', url: new URL(url).href, state: 'ENDPOINT_STATE_ACTIVE' },
       subscription: { endpointId: 'ep_1', event, url },
       secret: 'whsec_shown_once',
-    }),
+    });
+  },
   unregister: async ({ url }) =>
     subscriptionV1.UnregisterResponse.create({ endpointId: 'ep_1', url, endpointRemoved: true }),
 };
