@@ -1,0 +1,3 @@
+export { createKey, createSecret } from './secret.ts';
+export { createSecretBox, SecretBoxError } from './secret-box.ts';
+export type { SecretBox } from './secret-box.ts';
