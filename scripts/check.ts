@@ -1,6 +1,6 @@
 /**
- * Runs every check but the tests: `npm run check`. All of them run, also after one has failed; what a
- * failed one printed is shown. With `--report=<file>` the counts are written there as JSON.
+ * Runs every check but the tests: `npm run check`. All of them run, also after one has failed; what
+ * a failed one printed is shown. With `--report=<file>` the counts are written there as JSON.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';

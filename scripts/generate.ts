@@ -17,9 +17,13 @@ run('buf', ['generate']);
 run('buf', ['build', '--as-file-descriptor-set', '-o', `${generated}/descriptors.binpb`]);
 
 if (process.argv.includes('--check')) {
-  const changed = execFileSync('git', ['status', '--porcelain', '--', generated], { cwd: root });
+  const changed = execFileSync('git', ['status', '--porcelain', '--', generated], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   if (changed.length > 0) {
-    console.error(`Generated code is out of date. Run \`npm run generate\` and commit:\n${changed}`);
+    console.error('Generated code is out of date. Run `npm run generate` and commit:');
+    console.error(changed);
     process.exit(1);
   }
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { deliveryV1 } from '@billhook/contracts';
 import type { GrpcServer } from '@billhook/grpc';
 import { invalidField, ServiceError } from '@billhook/runtime';
@@ -13,8 +13,8 @@ import {
   startDeliveryServer,
   startGateway,
   startSubscriptionServer,
-} from './testing/gateway.ts';
-import type { PingHandler, SubscriptionHandlers } from './testing/gateway.ts';
+} from './gateway.fixture.ts';
+import type { PingHandler, SubscriptionHandlers } from './gateway.fixture.ts';
 
 const webhook = { event: 'myEvent', url: 'http://myurl.com/webhook' };
 const asksForJson = { accept: 'application/json' };
@@ -34,7 +34,7 @@ describe('a registration', () => {
     expect(await response.text()).toBe('Webhook for "myEvent" registered successfully');
   });
 
-  it('is answered with JSON for a client that asks for it, with the secret of a new endpoint', async () => {
+  it('is answered with JSON on request, with the secret of a new endpoint', async () => {
     const gateway = await gatewayWith(acceptingSubscriptions);
     const response = await post(gateway, '/register', webhook, asksForJson);
     expect(response.headers.get('content-type')).toMatch(/^application\/json\b/);
@@ -46,7 +46,7 @@ describe('a registration', () => {
     });
   });
 
-  it('has no secret in its answer when the endpoint was there before, and may be paused', async () => {
+  it('has no secret in its answer when the endpoint was there before', async () => {
     const gateway = await gatewayWith({
       ...acceptingSubscriptions,
       register: async (request, context) => {
@@ -294,8 +294,9 @@ async function frozenServer(): Promise<string> {
     server.close();
     await once(server, 'close');
   });
-  const { port } = server.address() as AddressInfo;
-  return `127.0.0.1:${port}`;
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port was bound');
+  return `127.0.0.1:${address.port}`;
 }
 
 async function connectTo(gateway: RunningService): Promise<Socket> {

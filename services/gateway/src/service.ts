@@ -18,8 +18,8 @@ export interface GatewayDependencies {
 }
 
 /**
- * Starts the public edge. The services behind it need not be there yet: until they are, `/readyz` and
- * the calls that need them answer 503.
+ * Starts the public edge. The services behind it need not be there yet: until they are, `/readyz`
+ * and the calls that need them answer 503.
  *
  * @throws ConfigurationError when it cannot listen on its address.
  */

@@ -19,8 +19,8 @@ export interface Backend {
 
 /**
  * Does a call, and gives it up within a second if its service is away: not there, or frozen. A
- * service that is merely slow (a name to be looked up, an endpoint to be pinged) keeps the call's own
- * deadline.
+ * service that is merely slow (a name to be looked up, an endpoint to be pinged) keeps the deadline
+ * of the call.
  *
  * @throws Problem
  */

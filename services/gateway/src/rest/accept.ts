@@ -15,10 +15,10 @@ interface Preference {
 const unwanted: Preference = { quality: 0, exactness: -1, order: Number.MAX_SAFE_INTEGER };
 
 /**
- * Says whether a client wants JSON rather than the sentence that is the default answer: it does when
- * its `Accept` header (RFC 9110, 12.5.1) ranks `application/json` above `text/html`, by quality, then
- * by how exactly it is named, then by which comes first. So curl, which accepts anything, gets the
- * sentence.
+ * Says whether a client wants JSON rather than the sentence that is the default answer: it does
+ * when its `Accept` header (RFC 9110, 12.5.1) ranks `application/json` above `text/html`, by
+ * quality, then by how exactly it is named, then by which comes first. So curl, which accepts
+ * anything, gets the sentence.
  */
 export function prefersJson(accept: string | undefined): boolean {
   if (accept === undefined) return false;

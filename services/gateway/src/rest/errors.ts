@@ -16,8 +16,8 @@ export function answerErrorsAsProblems(app: FastifyInstance, log: Log): void {
 
 /**
  * The framework would close the connection after a body over the limit, and so reset it under a
- * client that still writes and has not read the answer yet. The rest of the body is thrown away as it
- * comes, within the time of a request. Who sent `Expect` sends no more.
+ * client that still writes and has not read the answer yet. The rest of the body is thrown away as
+ * it comes, within the time of a request. Who sent `Expect` sends no more.
  */
 function letClientFinish(request: FastifyRequest, reply: FastifyReply): void {
   if (request.headers.expect === undefined) reply.removeHeader('connection');

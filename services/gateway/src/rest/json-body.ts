@@ -51,7 +51,7 @@ function parse(text: string): unknown {
   } catch (error) {
     throw new Problem(
       'invalid_json',
-      'The body is not valid JSON. Send one JSON object, with double quotes around names and texts.',
+      'The body is not valid JSON. Send a JSON object, with double quotes around names and texts.',
       { cause: error },
     );
   }

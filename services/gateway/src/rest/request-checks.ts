@@ -7,7 +7,7 @@ import { Problem } from './problem.ts';
 export const BODY_LIMIT_BYTES = 64 * 1024;
 
 /** No path of the gateway is longer than a few characters; what is far longer is abuse. */
-export const MAX_REQUEST_TARGET_LENGTH = 2_048;
+const MAX_REQUEST_TARGET_LENGTH = 2_048;
 
 const acceptedType = 'application/json';
 
