@@ -65,7 +65,7 @@ const RESOLUTION_INTERVAL_MS = 5_000;
 
 /** All attempts together wait well below a second, so that a service that is away is soon known. */
 const retryPolicy = {
-  maxAttempts: 5,
+  maxAttempts: 4,
   initialBackoff: '0.05s',
   maxBackoff: '0.5s',
   backoffMultiplier: 2,

@@ -18,15 +18,23 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function decodeRequest(method: ServedMethod, bytes: Buffer): unknown {
   const reader = new BinaryReader(bytes, (text) => strictUtf8.decode(text));
   try {
-    return method.requestDeserialize(reader);
+    const request = method.requestDeserialize(reader);
+    // The generated code takes a tag of zero for the end, and would drop what follows.
+    if (reader.pos !== reader.len) {
+      throw new RangeError('bytes are left behind the request');
+    }
+    return request;
   } catch (error) {
-    const field = findInvalidText(method, bytes);
-    throw field === undefined
-      ? new ServiceError('INVALID_ARGUMENT', 'REQUEST_MALFORMED', 'the request cannot be decoded', {
-          cause: error,
-        })
-      : invalidField(field, 'TEXT_NOT_UTF8', 'must be valid UTF-8');
+    throw explain(error, findInvalidText(method, bytes));
   }
+}
+
+function explain(cause: unknown, invalidTextField: string | undefined): ServiceError {
+  if (invalidTextField !== undefined) {
+    return invalidField(invalidTextField, 'TEXT_NOT_UTF8', 'must be valid UTF-8');
+  }
+  const message = 'the request cannot be decoded';
+  return new ServiceError('INVALID_ARGUMENT', 'REQUEST_MALFORMED', message, { cause });
 }
 
 /** Reads the request again, by its descriptor, for the path of the field that holds no UTF-8. */

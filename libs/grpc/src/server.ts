@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { ConfigurationError } from '@billhook/runtime';
@@ -59,6 +59,7 @@ const WHOLE_SERVER = '';
  * @throws ConfigurationError when it cannot listen on the address.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  keepQuiet(options.log);
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_concurrent_streams': MAX_CONCURRENT_CALLS,
@@ -90,6 +91,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       await close(server, calls, timeoutMs);
     },
   };
+}
+
+/** grpc-js writes to the console by itself, mostly what the errors that it raises say as well. */
+function keepQuiet(log: Log): void {
+  const write = (...parts: readonly unknown[]) => log.debug({ parts }, 'grpc-js');
+  setLogger({ error: write, info: write, debug: write });
 }
 
 /** grpc-js passes bytes on both ways: requests are decoded, and errors explained, in one place. */
