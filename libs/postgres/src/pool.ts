@@ -1,0 +1,70 @@
+import type { Log } from '@billhook/runtime';
+import pg from 'pg';
+
+export type Pool = pg.Pool;
+export type Client = pg.PoolClient;
+
+export interface PoolOptions {
+  readonly connectionString: string;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  readonly maxConnections: number;
+  readonly log: Log;
+}
+
+/**
+ * What every session is told. A process that freezes inside a transaction must not hold its locks
+ * for longer than `idle_in_transaction_session_timeout`; one whose machine is gone is noticed by
+ * TCP keepalives.
+ */
+const SESSION = {
+  lock_timeout: '5s',
+  idle_in_transaction_session_timeout: '2s',
+  tcp_keepalives_idle: '5',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+};
+
+/** A server that does not answer is given up, and its connection with it. */
+const CONNECT_TIMEOUT_MS = 5_000;
+const QUERY_TIMEOUT_MS = 30_000;
+const KEEPALIVE_DELAY_MS = 5_000;
+
+const INT8_OID = 20;
+
+/** A number would lose digits: int8 is read as bigint. */
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+    if (oid === INT8_OID && format !== 'binary') return BigInt;
+    return pg.types.getTypeParser(oid, format) as (value: string) => unknown;
+  },
+};
+
+/** How a connection is made, for pools and for connections that stand alone. */
+export function connectionOptions(options: {
+  readonly connectionString: string;
+  readonly applicationName: string;
+}): pg.ClientConfig {
+  return {
+    connectionString: options.connectionString,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
+    options: Object.entries(SESSION)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    types,
+  };
+}
+
+/** Makes a pool. It connects when it is first used; the caller ends it. */
+export function createPool(options: PoolOptions): Pool {
+  const pool = new pg.Pool({ ...connectionOptions(options), max: options.maxConnections });
+  // An idle connection that breaks is replaced by itself; unheard, it would end the process.
+  pool.on('error', (error) => {
+    options.log.warn({ err: error }, 'an idle connection to Postgres was lost');
+  });
+  return pool;
+}
