@@ -36,7 +36,7 @@ afterEach(async () => {
   }
 });
 
-export const freePort: Address = { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' };
+const freePort: Address = { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' };
 
 /** Answers with the id that was asked for. */
 export const echoInvoice: GetInvoice = async ({ invoiceId }) => answer(invoiceId);

@@ -4,7 +4,7 @@ import { googleRpc, Status } from '@billhook/contracts';
 import type { ErrorCode, FieldViolation, ServiceError } from '@billhook/runtime';
 
 /** `google.rpc.ErrorInfo.domain` of every reason that Billhook names. */
-export const ERROR_DOMAIN = 'billhook';
+const ERROR_DOMAIN = 'billhook';
 
 export const STATUS_DETAILS_KEY = 'grpc-status-details-bin';
 export const ERROR_INFO_TYPE_URL = 'type.googleapis.com/google.rpc.ErrorInfo';
