@@ -114,7 +114,8 @@ async function runInitdb(
   try {
     await execute(file, args, { ...owner, cwd: '/', env: SERVER_ENVIRONMENT });
   } catch (cause) {
-    throw new EmbeddedPostgresError(`The database in ${folder} could not be made: ${cause}`, {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EmbeddedPostgresError(`The database in ${folder} could not be made: ${reason}`, {
       cause,
     });
   }

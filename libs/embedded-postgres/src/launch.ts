@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { chown, open, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accountOf, invocation } from './account.ts';
 import type { Identity } from './account.ts';
@@ -142,8 +141,11 @@ function findFreePort(): Promise<number> {
     const server = createServer();
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
+      const address = server.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      server.close(() =>
+        port === undefined ? reject(new Error('there is no free port')) : resolve(port),
+      );
     });
   });
 }

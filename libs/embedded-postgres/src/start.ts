@@ -71,7 +71,11 @@ export async function startEmbeddedPostgres(
 
 /** Stops the server that a killed process left running on a folder, if there is one. */
 export async function stopLeftPostgres(dataDir: string): Promise<void> {
-  const { cluster } = clusterFiles(await realpath(dataDir));
+  const folder = await realpath(dataDir).catch(() => undefined);
+  if (folder === undefined) {
+    return;
+  }
+  const { cluster } = clusterFiles(folder);
   const running = await findRunning(cluster);
   if (running !== undefined) {
     await stopPostmaster(running.pid, cluster);

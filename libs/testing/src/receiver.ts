@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:net';
+import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One request, as its bytes arrived. */
@@ -73,21 +74,21 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const closing = new AbortController();
   let respond = options.answer ?? accept;
 
+  const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const request = await receive(incoming);
+    requests.push(request);
+    waiting.forEach((check) => check());
+    await send(await respond(request), response, closing.signal);
+  };
   const server = createServer((incoming, response) => {
-    receive(incoming)
-      .then(async (request) => {
-        requests.push(request);
-        waiting.forEach((check) => check());
-        await send(await respond(request), response, closing.signal);
-      })
-      // A sender that went away ends its own request only.
-      .catch(() => incoming.socket.destroy());
+    // A sender that went away ends its own request only.
+    serve(incoming, response).catch(() => incoming.socket.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
   });
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
 
   return {
     url: `http://127.0.0.1:${port}/webhook`,
@@ -106,11 +107,18 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   };
 }
 
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') {
+    throw new Error('the receiver does not listen on a TCP port');
+  }
+  return address.port;
+}
+
 async function receive(incoming: IncomingMessage): Promise<ReceivedRequest> {
   const chunks: Buffer[] = [];
-  for await (const chunk of incoming) {
-    chunks.push(chunk as Buffer);
-  }
+  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await finished(incoming);
   return {
     method: incoming.method ?? '',
     path: incoming.url ?? '',
