@@ -114,6 +114,16 @@ describe('what the subscription service refuses', () => {
     expect(problem).not.toContain('secret detail');
   });
 
+  it('in half a sentence is answered in a whole one', async () => {
+    const error = invalidField('url', 'URL_NOT_ABSOLUTE', 'must be absolute');
+    const gateway = await gatewayWith(refusingSubscriptions(error));
+    const response = await post(gateway, '/register', webhook);
+    expect(await response.json()).toMatchObject({
+      code: 'url_not_absolute',
+      detail: 'The field "url" must be absolute.',
+    });
+  });
+
   it('because of a field is answered with that field and its sentence', async () => {
     const error = invalidField('url', 'DESTINATION_REFUSED', 'The address is internal.');
     const gateway = await gatewayWith(refusingSubscriptions(error));

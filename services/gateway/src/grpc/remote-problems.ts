@@ -6,6 +6,16 @@ import type { ProblemCode } from '../rest/problem.ts';
 /** The reasons of the services behind the gateway that have a code of their own. */
 const codeByReason: Readonly<Record<string, ProblemCode>> = {
   NOT_REGISTERED: 'not_registered',
+  EVENT_INVALID: 'invalid_event',
+  EVENT_REQUIRED: 'invalid_event',
+  URL_REQUIRED: 'invalid_url',
+  URL_INVALID: 'invalid_url',
+  URL_HAS_WHITESPACE: 'invalid_url',
+  URL_TOO_LONG: 'url_too_long',
+  URL_NOT_ABSOLUTE: 'url_not_absolute',
+  URL_SCHEME_UNSUPPORTED: 'url_scheme_unsupported',
+  URL_HAS_CREDENTIALS: 'url_has_credentials',
+  URL_HOST_INVALID: 'url_host_invalid',
   DESTINATION_REFUSED: 'destination_refused',
 };
 
@@ -40,7 +50,9 @@ export function toRemoteProblem(error: unknown, service: string): unknown {
   const [violation] = error.fieldViolations;
   const code = codeFor(error, violation?.reason);
   if (problemKinds[code].status < 500) {
-    const detail = violation?.description ?? error.message;
+    const detail = violation
+      ? sentenceOf(violation.description, `The field "${violation.field}" `)
+      : sentenceOf(error.message, '');
     return new Problem(code, detail, { field: violation?.field, cause: error });
   }
   const headers = problemKinds[code].status === 503 ? retrySoon : {};
@@ -56,6 +68,14 @@ export function serviceAway(service: string, cause?: unknown): Problem {
 function codeFor(error: RemoteError, violated: string | undefined): ProblemCode {
   const exact = codeByReason[violated ?? ''] ?? codeByReason[error.reason ?? ''];
   return exact ?? codeByStatus[error.code];
+}
+
+/** The services describe a fault in a sentence, or in what completes one. */
+function sentenceOf(description: string, subject: string): string {
+  const isSentence = /^\p{Lu}/u.test(description);
+  const text = isSentence ? description : `${subject}${description}`;
+  const ended = /[.!?]$/.test(text) ? text : `${text}.`;
+  return ended.charAt(0).toUpperCase() + ended.slice(1);
 }
 
 /** What is wrong inside is told without detail: that is for the log. */

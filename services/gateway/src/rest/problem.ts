@@ -39,8 +39,9 @@ export const problemKinds = {
   invalid_url: { status: 400, title: 'The url is not valid' },
   url_too_long: { status: 400, title: 'The url is too long' },
   url_not_absolute: { status: 400, title: 'The url is not absolute' },
-  url_scheme_not_supported: { status: 400, title: 'The url is neither http nor https' },
-  url_with_credentials: { status: 400, title: 'The url holds a user name or a password' },
+  url_scheme_unsupported: { status: 400, title: 'The url is neither http nor https' },
+  url_has_credentials: { status: 400, title: 'The url holds a user name or a password' },
+  url_host_invalid: { status: 400, title: 'The host of the url is not valid' },
   destination_refused: { status: 400, title: 'The url leads to an address that is not allowed' },
   invalid_argument: { status: 400, title: 'A value is not valid' },
 
