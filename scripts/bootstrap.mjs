@@ -64,7 +64,12 @@ function describeSources() {
   const manifests = ['libs', 'services'].flatMap((folder) =>
     readdirSync(join(root, folder)).map((name) => join(folder, name, 'package.json')),
   );
-  const files = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests.toSorted()];
+  const files = [
+    'package.json',
+    'pnpm-lock.yaml',
+    'pnpm-workspace.yaml',
+    ...manifests.toSorted((a, b) => (a < b ? -1 : 1)),
+  ];
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}`);
   for (const file of files.filter((name) => existsSync(join(root, name)))) {
     hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
