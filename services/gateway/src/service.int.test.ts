@@ -233,11 +233,14 @@ describe('a ping', () => {
 
   it('to an endpoint that is not registered is 404', async () => {
     const gateway = await gatewayWith(acceptingSubscriptions, async () => {
-      throw new ServiceError('NOT_FOUND', 'ENDPOINT_NOT_FOUND', 'There is no such endpoint.');
+      throw new ServiceError('NOT_FOUND', 'NOT_REGISTERED', 'http://a.b/ is not registered');
     });
     const response = await post(gateway, '/ping', { url: 'http://nobody.example/' });
     expect(response.status).toBe(404);
-    expect(await response.json()).toMatchObject({ code: 'not_found' });
+    expect(await response.json()).toMatchObject({
+      code: 'not_registered',
+      detail: 'http://a.b/ is not registered.',
+    });
   });
 });
 

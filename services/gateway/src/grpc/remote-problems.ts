@@ -75,7 +75,7 @@ function sentenceOf(description: string, subject: string): string {
   const isSentence = /^\p{Lu}/u.test(description);
   const text = isSentence ? description : `${subject}${description}`;
   const ended = /[.!?]$/.test(text) ? text : `${text}.`;
-  return ended.charAt(0).toUpperCase() + ended.slice(1);
+  return ended.replace(/^\p{Ll}+ /u, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 }
 
 /** What is wrong inside is told without detail: that is for the log. */
