@@ -38,13 +38,19 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 /** An error that the gateway did not foresee is logged in full, and answered without detail. */
 export function toProblem(error: unknown, request: FastifyRequest, log: Log): Problem {
   if (error instanceof Problem) {
-    if (error.status >= 500) log.warn({ code: error.code, err: error.cause }, error.message);
+    if (error.status >= 500) logProblem(error, log);
     return error;
   }
   const problem = isFastifyError(error) ? fromFastify(error) : undefined;
   if (problem) return problem;
   log.error({ err: error, route: request.routeOptions.url }, 'a request failed inside the gateway');
   return new Problem('internal', 'Something went wrong inside. Repeat the call later.');
+}
+
+/** That a service is away is told in a line; a stack is only for what should not have happened. */
+function logProblem({ code, cause, message }: Problem, log: Log): void {
+  if (code === 'internal') log.error({ code, err: cause }, message);
+  else log.warn({ code, cause: cause instanceof Error ? cause.message : undefined }, message);
 }
 
 function isFastifyError(error: unknown): error is FastifyError {
