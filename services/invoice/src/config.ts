@@ -1,4 +1,4 @@
-import { ConfigurationError, readSettings } from '@billhook/runtime';
+import { assertLoopback, ConfigurationError, readSettings } from '@billhook/runtime';
 import type { Address, ProcessConfiguration, Settings } from '@billhook/runtime';
 
 export interface InvoiceConfig {
@@ -9,8 +9,17 @@ export interface InvoiceConfig {
   readonly shutdownTimeoutMs: number;
 }
 
-/** What the service takes from the settings of the process it runs in. */
+/**
+ * What the service takes from the settings of the process it runs in.
+ *
+ * @throws ConfigurationError if others could reach the service although nobody has allowed that.
+ */
 export function invoiceConfig(settings: Settings, databaseUrl: string): InvoiceConfig {
+  const { allowAnonymous } = settings;
+  assertLoopback(settings.invoiceAddr.listen, {
+    variable: 'BILLHOOK_INVOICE_ADDR',
+    allowAnonymous,
+  });
   return {
     address: settings.invoiceAddr.listen,
     databaseUrl,
