@@ -1,3 +1,5 @@
+export { keepDayPartitions } from './day-partitions.ts';
+export type { DayPartitions } from './day-partitions.ts';
 export { listen } from './listen.ts';
 export type { Listener, ListenOptions } from './listen.ts';
 export { migrate } from './migrate.ts';

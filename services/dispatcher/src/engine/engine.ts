@@ -108,6 +108,13 @@ export class Engine {
     return readRequests(this.state);
   }
 
+  /** The lanes that it works on. */
+  ownedLanes(): number[] {
+    return [...this.state.windows.values()]
+      .filter(({ phase }) => phase === 'owned')
+      .map(({ lane }) => lane);
+  }
+
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */
   wakeAt(): Now {
     return { monotonicMs: recordAtMs(this.state), wallMs: this.state.dueTimes.earliestMs() };

@@ -51,10 +51,9 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
     for (const stream of streams) stream.wake();
   }
 
-  async function* sendSnapshot(): AsyncGenerator<subscriptionV1.WatchResponse> {
+  async function* sendSlowly(): AsyncGenerator<subscriptionV1.WatchResponse> {
     const revision = history.length;
     const all = [...endpoints.values()];
-    if (chunkDelayMs === 0) return yield snapshotOf(history, all);
     for (const [index, each] of all.entries()) {
       await sleep(chunkDelayMs);
       yield snapshot(revision, [each], { first: index === 0, last: index === all.length - 1 });
@@ -73,7 +72,8 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
       let sent = Number(request.revision);
       if (sent === 0 || eventIdOf(history[sent - 1]) !== request.eventId) {
         sent = history.length;
-        yield* sendSnapshot();
+        if (chunkDelayMs > 0) yield* sendSlowly();
+        else yield snapshotOf(history, [...endpoints.values()]);
       }
       while (!signal.aborted && !stream.broken) {
         if (stream.nonsense) yield { message: undefined };
@@ -170,14 +170,11 @@ function withEventId(
   response: subscriptionV1.WatchResponse,
   eventId: string,
 ): subscriptionV1.WatchResponse {
-  switch (response.message?.$case) {
-    case 'changes':
-      return { message: { $case: 'changes', value: { ...response.message.value, eventId } } };
-    case 'snapshot':
-      return { message: { $case: 'snapshot', value: { ...response.message.value, eventId } } };
-    case undefined:
-      return response;
-  }
+  const { message } = response;
+  if (message === undefined) return response;
+  return message.$case === 'changes'
+    ? { message: { $case: 'changes', value: { ...message.value, eventId } } }
+    : { message: { $case: 'snapshot', value: { ...message.value, eventId } } };
 }
 
 function unused(): Promise<never> {

@@ -1,5 +1,5 @@
 import { subscriptionV1 } from '@billhook/contracts';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { changes, endpoint, snapshot } from './messages.fixture.ts';
 import { createSubscriptionView } from './view.ts';

@@ -108,14 +108,10 @@ export function createSubscriptionView(): SubscriptionView {
       incoming = undefined;
     },
     receive({ message }) {
-      switch (message?.$case) {
-        case 'snapshot':
-          return applySnapshot(message.value);
-        case 'changes':
-          return applyChanges(message.value);
-        case undefined:
-          throw new WatchProtocolError('a message of an unknown kind');
-      }
+      if (message === undefined) throw new WatchProtocolError('a message of an unknown kind');
+      return message.$case === 'snapshot'
+        ? applySnapshot(message.value)
+        : applyChanges(message.value);
     },
   };
 }
@@ -166,7 +162,9 @@ function fingerprint(endpoint: WatchedEndpoint): string {
     endpoint.tenant,
     endpoint.url,
     endpoint.state,
-    endpoint.subscriptions.map(({ event, registeredAtMs }) => `${event} ${registeredAtMs}`).sort(),
+    endpoint.subscriptions
+      .map(({ event, registeredAtMs }) => `${event} ${registeredAtMs}`)
+      .toSorted(),
     endpoint.secrets.map(({ ciphertext, validUntilMs }) => [
       ciphertext.toString('base64'),
       validUntilMs ?? null,

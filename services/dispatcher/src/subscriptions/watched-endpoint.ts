@@ -39,7 +39,7 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
     tenant: message.tenant,
     endpointId: message.endpointId,
     url: message.url,
-    state: parseState(message.state),
+    state: stateNames[message.state],
     subscriptions: message.subscriptions.map(({ event, registeredAt }) => {
       if (registeredAt === undefined) {
         throw new WatchProtocolError(`a subscription of ${message.endpointId} has no time`);
@@ -54,18 +54,13 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
 }
 
 /** A state that this version does not know holds deliveries back rather than send or lose them. */
-function parseState(state: subscriptionV1.EndpointState): WatchedEndpoint['state'] {
-  switch (state) {
-    case subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE:
-      return 'active';
-    case subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED:
-      return 'disabled';
-    case subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED:
-    case subscriptionV1.EndpointState.ENDPOINT_STATE_UNSPECIFIED:
-    case subscriptionV1.EndpointState.UNRECOGNIZED:
-      return 'paused';
-  }
-}
+const stateNames = {
+  [subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE]: 'active',
+  [subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED]: 'paused',
+  [subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED]: 'disabled',
+  [subscriptionV1.EndpointState.ENDPOINT_STATE_UNSPECIFIED]: 'paused',
+  [subscriptionV1.EndpointState.UNRECOGNIZED]: 'paused',
+} as const satisfies Record<subscriptionV1.EndpointState, WatchedEndpoint['state']>;
 
 function toMilliseconds(time: Timestamp): number {
   return Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);

@@ -1,0 +1,57 @@
+import { keepDayPartitions, type Pool } from '@billhook/postgres';
+import { ConfigurationError } from '@billhook/runtime';
+
+export interface PrepareOptions {
+  readonly schema: string;
+  readonly lanes: number;
+  readonly requestIdRetentionMs: number;
+}
+
+const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
+
+/**
+ * Makes the rows of the lanes when the store is new, and keeps the partitions of the answers.
+ *
+ * @returns what keeps them from now on; stop it before the pool ends.
+ * @throws ConfigurationError when the store has another number of lanes.
+ */
+export async function prepareEventStore(
+  pool: Pool,
+  options: PrepareOptions,
+): Promise<{ stop(): Promise<void> }> {
+  const { schema, lanes, requestIdRetentionMs: retentionMs } = options;
+  await makeLanes(pool, schema, lanes);
+  const keep = (): Promise<void> =>
+    keepDayPartitions(pool, { table: `${schema}.answer`, nowMs: Date.now(), retentionMs });
+  await keep();
+  let underWay = Promise.resolve();
+  const timer = setInterval(() => {
+    // One that fails is made good by the next; until then the default partition takes the rows.
+    underWay = keep().catch(() => undefined);
+  }, KEEP_PARTITIONS_EVERY_MS);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await underWay;
+    },
+  };
+}
+
+async function makeLanes(pool: Pool, schema: string, lanes: number): Promise<void> {
+  // Only an empty table is filled: the number of lanes is fixed when the store is made.
+  await pool.query(
+    `insert into ${schema}.lane (lane)
+     select * from generate_series(0, $1::int - 1)
+     where not exists (select from ${schema}.lane)
+     on conflict do nothing`,
+    [lanes],
+  );
+  const result = await pool.query<{ lanes: number }>(
+    `select count(*)::int as lanes from ${schema}.lane`,
+  );
+  const existing = result.rows[0]?.lanes;
+  if (existing === lanes) return;
+  throw new ConfigurationError(
+    `BILLHOOK_LANES is ${lanes}, but the store was made with ${existing} lanes, and that is fixed.`,
+  );
+}

@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { subscriptionV1 } from '@billhook/contracts';
+import { call, RemoteError, type GrpcClient } from '@billhook/grpc';
+import type { LaneLeases } from '@billhook/lane-leases';
+import type { Pool } from '@billhook/postgres';
+import type { Log } from '@billhook/runtime';
+
+import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
+import type { Claim, Effect } from '../engine/effect.ts';
+import type { Recording } from '../engine/recording.ts';
+import { readDueRows } from '../postgres/claim.ts';
+import { deliveryIdOf } from '../postgres/ids.ts';
+import type { Recorder } from '../postgres/recorder.ts';
+import type { EngineLoop } from './engine-loop.ts';
+import type { WebhookSender } from './webhook-sender.ts';
+
+const CLAIM_AGAIN_AFTER_MS = 200;
+const REPORT_TIMEOUT_MS = 5_000;
+const REPORT_AGAIN_AFTER_MS = 2_000;
+
+export interface EffectDependencies {
+  readonly pool: Pool;
+  readonly recorder: Recorder;
+  readonly leases: LaneLeases;
+  readonly sender: WebhookSender;
+  readonly subscriptions: GrpcClient<typeof subscriptionV1.SubscriptionServiceService>;
+  readonly log: Log;
+  /** Aborted when nothing further is to be tried. */
+  readonly signal: AbortSignal;
+  /** A recording was committed or refused. */
+  onRecorded(recording: Recording): void;
+}
+
+/**
+ * Makes the function that carries out what the engine wants, and gives it the answers. It knows no
+ * rules: what cannot be done now is tried until it can, or until the signal aborts.
+ *
+ * @param loopOf gives the loop around the engine, which is made after this function.
+ */
+export function createEffects(
+  deps: EffectDependencies,
+  loopOf: () => EngineLoop,
+): (effect: Effect) => void {
+  const { pool, recorder, leases, sender, subscriptions, log, signal } = deps;
+
+  function send(delivery: Delivery): void {
+    sender.send(delivery, (outcome) => {
+      if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
+      loopOf().input((engine, now) => engine.answered({ delivery, outcome }, now));
+    });
+  }
+
+  async function record(recording: Recording): Promise<void> {
+    const results = await recorder.write(recording, signal);
+    deps.onRecorded(recording);
+    loopOf().input((engine, now) => engine.recorded(recording, results, now));
+  }
+
+  async function claim(claims: readonly Claim[]): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        const results = await readDueRows(pool, claims, Date.now());
+        return loopOf().input((engine, now) => engine.claimed(results, now));
+      } catch (error) {
+        if (failures === 1) log.warn({ err: error }, 'waiting deliveries could not be read');
+        await sleep(CLAIM_AGAIN_AFTER_MS, undefined, { signal });
+      }
+    }
+  }
+
+  async function reportGone(report: Effect & { readonly kind: 'report_gone' }): Promise<void> {
+    const { endpointId, tenant, revision } = report;
+    log.warn({ endpoint: endpointId }, 'the endpoint answered 410: it is disabled');
+    for (;;) {
+      try {
+        const { endpoint } = await call(
+          subscriptions.disableEndpoint,
+          { endpointId, reason: 'gone', revision: BigInt(revision) },
+          { tenant, timeoutMs: REPORT_TIMEOUT_MS, signal },
+        );
+        // It was enabled since: no change comes that would say so.
+        if (endpoint?.state === 'ENDPOINT_STATE_ACTIVE') {
+          loopOf().input((engine, now) => engine.endpointsChanged([endpointId], now));
+        }
+        return;
+      } catch (error) {
+        if (error instanceof RemoteError && error.code === 'NOT_FOUND') return;
+        await sleep(REPORT_AGAIN_AFTER_MS, undefined, { signal });
+      }
+    }
+  }
+
+  return (effect) => {
+    switch (effect.kind) {
+      case 'send':
+        return send(effect.delivery);
+      case 'record':
+        return unlessAborted(record(effect.recording));
+      case 'claim':
+        return unlessAborted(claim(effect.claims));
+      case 'report_gone':
+        return unlessAborted(reportGone(effect));
+      case 'release':
+        return leases.release(effect.lane, effect.epoch);
+      case 'lost':
+        return leases.refused(effect.lane, effect.epoch);
+    }
+  };
+
+  /** Only an abort ends these early; anything else is a bug, and nobody catches it. */
+  function unlessAborted(work: Promise<void>): void {
+    void work.catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}
+
+/** One line for each failed attempt, none for each success. */
+function logFailure(log: Log, delivery: Delivery, outcome: AttemptOutcome): void {
+  const { event, endpointLane, attempt } = delivery;
+  const { kind, durationMs } = outcome;
+  log.warn(
+    {
+      delivery: deliveryIdOf(event.id, endpointLane.endpoint.id),
+      endpoint: endpointLane.endpoint.id,
+      event: event.id,
+      invoice: event.invoiceId,
+      attempt,
+      outcome: kind,
+      status: 'status' in outcome ? outcome.status : undefined,
+      detail: 'detail' in outcome ? outcome.detail : undefined,
+      durationMs: Math.round(durationMs),
+    },
+    'a delivery failed',
+  );
+}

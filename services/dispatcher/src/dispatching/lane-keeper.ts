@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { LaneHolder, LaneLeases } from '@billhook/lane-leases';
+import { transaction, type Pool } from '@billhook/postgres';
+import type { Log } from '@billhook/runtime';
+
+import type { GainedLane } from '../engine/lanes.ts';
+import { loadLane } from '../postgres/lanes.ts';
+import type { RevisionBarrier } from '../subscriptions/barrier.ts';
+import type { EngineLoop } from './engine-loop.ts';
+
+const RETRY_LOAD_AFTER_MS = 200;
+
+/** What stands between the leases and the engine. */
+export interface LaneKeeper {
+  /** To be told of gained, revoked and lost lanes. */
+  readonly holder: LaneHolder;
+  /** Ends what is being loaded. */
+  stop(): void;
+}
+
+/**
+ * Makes the keeper. A lane that is gained is loaded under its fence, and the view of the endpoints
+ * brought up to date, before the engine has it: rows that a predecessor parked are then judged by
+ * a view that is no older than the one they were matched by.
+ */
+export function createLaneKeeper(deps: {
+  readonly pool: Pool;
+  readonly leases: LaneLeases;
+  readonly barrier: RevisionBarrier;
+  readonly loop: EngineLoop;
+  readonly log: Log;
+}): LaneKeeper {
+  const { pool, leases, barrier, loop, log } = deps;
+  const loading = new Map<number, AbortController>();
+
+  async function load(lane: number, epoch: number, signal: AbortSignal): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      try {
+        const gained = await loadUnderFence(lane, epoch);
+        if (gained === undefined) return leases.refused(lane, epoch);
+        await barrier.awaitCurrent(signal);
+        signal.throwIfAborted();
+        loading.delete(lane);
+        return loop.input((engine, at) => engine.laneGained(gained, at));
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        if (failures === 1) log.warn({ err: error, lane }, 'a lane could not be loaded');
+        await sleep(RETRY_LOAD_AFTER_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+    return undefined;
+  }
+
+  function loadUnderFence(lane: number, epoch: number): Promise<GainedLane | undefined> {
+    return transaction(pool, async (client) => {
+      const held = await leases.fence(client, [{ lane, epoch }]);
+      return held.has(lane) ? await loadLane(client, lane, epoch) : undefined;
+    });
+  }
+
+  /** Returns true when the lane was only being loaded: the engine does not have it. */
+  function cancelLoading(lane: number): boolean {
+    const abort = loading.get(lane);
+    abort?.abort();
+    return loading.delete(lane);
+  }
+
+  return {
+    holder: {
+      gained(lane, epoch) {
+        cancelLoading(lane);
+        const abort = new AbortController();
+        loading.set(lane, abort);
+        void load(lane, epoch, abort.signal);
+      },
+      revoked(lane, epoch) {
+        if (cancelLoading(lane)) leases.release(lane, epoch);
+        else loop.input((engine, at) => engine.handOver(lane, at));
+      },
+      lost(lane) {
+        cancelLoading(lane);
+        loop.input((engine, at) => engine.laneLost(lane, at));
+      },
+    },
+    stop() {
+      for (const lane of loading.keys()) cancelLoading(lane);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { SecretBox } from '@billhook/secrets';
+
+import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
+import { createSigningKey, type SigningKey } from '../webhook/signature.ts';
+
+/** Where an endpoint is called, and what its deliveries are signed with. */
+export interface Target {
+  readonly endpointId: string;
+  readonly url: URL;
+  /** The newest first, with the time until which each is valid, wall clock. */
+  readonly keys: readonly { readonly key: SigningKey; readonly validUntilMs: number }[];
+}
+
+/**
+ * Prepares endpoints for being called, once for as long as they do not change.
+ *
+ * @returns a function that throws when a secret cannot be read with the keys that are configured.
+ */
+export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint) => Target {
+  const targets = new WeakMap<WatchedEndpoint, Target>();
+  return (endpoint) => {
+    let target = targets.get(endpoint);
+    if (target === undefined) {
+      target = prepare(endpoint, secretBox);
+      targets.set(endpoint, target);
+    }
+    return target;
+  };
+}
+
+function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): Target {
+  return {
+    endpointId: endpoint.endpointId,
+    url: new URL(endpoint.url),
+    keys: endpoint.secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
+      key: createSigningKey(secretBox.decrypt(ciphertext, endpoint.endpointId)),
+      validUntilMs,
+    })),
+  };
+}
+
+/** The keys that sign now: more than one while a secret is being rotated. */
+export function currentKeys(target: Target, nowMs: number): SigningKey[] {
+  return target.keys.filter(({ validUntilMs }) => nowMs < validUntilMs).map(({ key }) => key);
+}

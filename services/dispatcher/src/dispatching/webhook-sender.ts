@@ -1,0 +1,90 @@
+import type { Log } from '@billhook/runtime';
+
+import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
+import type { Sender } from '../http/sender.ts';
+import type { SubscriptionView } from '../subscriptions/view.ts';
+import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
+import { PING_BODY } from '../webhook/body.ts';
+import type { WebhookHeaders } from '../webhook/headers.ts';
+import { sign } from '../webhook/signature.ts';
+import { currentKeys, type Target } from './targets.ts';
+
+/** Signs and POSTs. Each call ends with one outcome, never within the call itself. */
+export interface WebhookSender {
+  send(delivery: Delivery, onDone: (outcome: AttemptOutcome) => void): void;
+  ping(
+    endpoint: WatchedEndpoint,
+    timeoutMs: number,
+    onDone: (outcome: AttemptOutcome) => void,
+  ): void;
+}
+
+/** What is said of one POST. */
+interface Message {
+  readonly id: string;
+  readonly attempt: number;
+  readonly sequence: number | undefined;
+  readonly recordedAtMs: number;
+  readonly traceparent: string | undefined;
+  readonly body: Buffer;
+}
+
+/** Makes the sender. */
+export function createWebhookSender(deps: {
+  readonly sender: Sender;
+  readonly view: SubscriptionView;
+  readonly targetOf: (endpoint: WatchedEndpoint) => Target;
+  readonly headersOf: WebhookHeaders;
+  readonly log: Log;
+}): WebhookSender {
+  const { sender, view, targetOf, headersOf, log } = deps;
+
+  function post(
+    endpoint: WatchedEndpoint,
+    { message, timeoutMs }: { readonly message: Message; readonly timeoutMs?: number },
+    onDone: (outcome: AttemptOutcome) => void,
+  ): void {
+    let target: Target;
+    try {
+      target = targetOf(endpoint);
+    } catch (error) {
+      log.error({ err: error, endpoint: endpoint.endpointId }, 'a secret cannot be read');
+      setImmediate(onDone, refused('its secret cannot be read'));
+      return;
+    }
+    const { id, body } = message;
+    const nowMs = Date.now();
+    const timestampSeconds = Math.floor(nowMs / 1_000);
+    const signature = sign(currentKeys(target, nowMs), { id, timestampSeconds, body });
+    const { endpointId } = endpoint;
+    const headers = headersOf({ ...message, timestampSeconds, signature, endpointId });
+    sender.send({ url: target.url, headers, body, ...(timeoutMs && { timeoutMs }) }, onDone);
+  }
+
+  return {
+    send(delivery, onDone) {
+      const { event, attempt, endpointLane } = delivery;
+      const endpoint = view.endpoint(endpointLane.endpoint.id);
+      if (endpoint === undefined) {
+        setImmediate(onDone, refused('it was unregistered'));
+        return;
+      }
+      post(endpoint, { message: { ...event, attempt } }, onDone);
+    },
+    ping(endpoint, timeoutMs, onDone) {
+      const message = {
+        id: `ping_${crypto.randomUUID().replaceAll('-', '')}`,
+        attempt: 1,
+        sequence: undefined,
+        recordedAtMs: Date.now(),
+        traceparent: undefined,
+        body: PING_BODY,
+      };
+      post(endpoint, { message, timeoutMs }, onDone);
+    },
+  };
+}
+
+function refused(detail: string): AttemptOutcome {
+  return { kind: 'refused', durationMs: 0, detail };
+}

@@ -1,0 +1,54 @@
+import { createGuardedLookup, DestinationRefusedError } from '@billhook/destinations';
+import { isIP, Socket } from 'node:net';
+import { buildConnector } from 'undici';
+import type { AddressPolicy, Lookup } from '@billhook/destinations';
+
+/** Where connections may go, and how names are looked up: by the operating system unless given. */
+export interface Destinations {
+  readonly policy: AddressPolicy;
+  readonly lookup?: Lookup | undefined;
+}
+
+/**
+ * Begins to connect.
+ *
+ * @returns the socket, so that whoever gives up can close it before it is connected.
+ */
+export type Connect = (
+  options: buildConnector.Options,
+  callback: buildConnector.Callback,
+) => Socket | undefined;
+
+/**
+ * Makes the one way to a receiver. The address is checked here and nowhere later: a name is looked
+ * up once, every address it has is checked, and the connection goes to one of these; a numeric host
+ * is checked by itself, because Node looks no number up. TLS verifies the receiver's name.
+ *
+ * @param maxSessions TLS sessions that are remembered, to make the next handshake short.
+ */
+export function createConnector(destinations: Destinations, maxSessions: number): Connect {
+  const { policy, lookup } = destinations;
+  const connect = buildConnector({
+    allowH2: false,
+    lookup: createGuardedLookup(policy, lookup),
+    maxCachedSessions: maxSessions,
+    rejectUnauthorized: true,
+    // The deadline of the exchange covers connecting as well.
+    timeout: 0,
+  });
+  return (options, callback) => {
+    const refusal = refuseNumber(options.hostname, policy);
+    if (refusal !== undefined) {
+      queueMicrotask(() => callback(refusal, null));
+      return undefined;
+    }
+    const socket: unknown = connect(options, callback);
+    return socket instanceof Socket ? socket : undefined;
+  };
+}
+
+function refuseNumber(host: string, policy: AddressPolicy): DestinationRefusedError | undefined {
+  if (isIP(host) === 0) return undefined;
+  const verdict = policy.check(host);
+  return verdict.kind === 'refused' ? new DestinationRefusedError(host, verdict.reason) : undefined;
+}

@@ -1,0 +1,87 @@
+/** Why an exchange came to nothing, in words for whoever owns the endpoint. */
+export interface Failure {
+  /** `refused`: Billhook does not deliver there; `unreachable`: the receiver failed. */
+  readonly kind: 'refused' | 'unreachable';
+  /** One of a closed list of causes, with the code behind it in brackets. */
+  readonly detail: string;
+}
+
+const CLOSED = 'connection closed';
+const INVALID = 'invalid response';
+const NAME = 'name not resolved';
+const NETWORK = 'network unreachable';
+const TIMED_OUT = 'timed out';
+const TLS = 'TLS failed';
+const TOO_LARGE = 'response headers too large';
+const UNNAMED = 'failed';
+
+const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset'],
+  ['ECONNABORTED', 'connection reset'],
+  ['EPIPE', CLOSED],
+  ['UND_ERR_SOCKET', CLOSED],
+  ['UND_ERR_DESTROYED', 'shut down'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', INVALID],
+  ['UND_ERR_HEADERS_OVERFLOW', TOO_LARGE],
+  ['ETIMEDOUT', TIMED_OUT],
+  ['EHOSTUNREACH', NETWORK],
+  ['ENETUNREACH', NETWORK],
+  ['EHOSTDOWN', NETWORK],
+  ['ENETDOWN', NETWORK],
+  ['EADDRNOTAVAIL', NETWORK],
+  ['ENOTFOUND', NAME],
+  ['ENODATA', NAME],
+  ['EPROTO', TLS],
+  // What OpenSSL finds wrong with a certificate, and does not begin with one of the prefixes below.
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', TLS],
+  ['SELF_SIGNED_CERT_IN_CHAIN', TLS],
+  ['HOSTNAME_MISMATCH', TLS],
+  ['INVALID_CA', TLS],
+  ['INVALID_PURPOSE', TLS],
+  ['PATH_LENGTH_EXCEEDED', TLS],
+]);
+
+const CAUSE_BY_PREFIX: readonly (readonly [prefix: string, cause: string])[] = [
+  ['HPE_', INVALID],
+  ['EAI_', NAME],
+  ['ERR_TLS_', TLS],
+  ['ERR_SSL_', TLS],
+  ['CERT_', TLS],
+  ['CRL_', TLS],
+  ['UNABLE_TO_', TLS],
+  ['ERROR_IN_', TLS],
+];
+
+/** Codes with which a connection ends when the receiver closed it. */
+const CLOSING_CODES: readonly string[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+/** Messages of undici for an answer that is none, though its code says that the socket failed. */
+const INVALID_MESSAGES: readonly string[] = ['bad response', 'bad upgrade'];
+
+/** Names the cause of an error of undici, Node or the address check. Nothing else of it is told. */
+export function describeFailure(error: Error): Failure {
+  const code = codeOf(error);
+  if (code === 'DESTINATION_REFUSED') {
+    return { kind: 'refused', detail: `refused address (${error.message})` };
+  }
+  const cause = INVALID_MESSAGES.includes(error.message) ? INVALID : causeOf(code);
+  return { kind: 'unreachable', detail: code === undefined ? cause : `${cause} (${code})` };
+}
+
+/** Whether the receiver closed the connection, as far as can be seen. */
+export function isClosed(error: Error): boolean {
+  const code = codeOf(error);
+  return code !== undefined && CLOSING_CODES.includes(code);
+}
+
+function causeOf(code: string | undefined): string {
+  if (code === undefined) return UNNAMED;
+  const byPrefix = CAUSE_BY_PREFIX.find(([prefix]) => code.startsWith(prefix));
+  return CAUSE_BY_CODE.get(code) ?? byPrefix?.[1] ?? UNNAMED;
+}
+
+/** Only what looks like a code: a text of the receiver's choice must not get into a detail. */
+function codeOf(error: Error): string | undefined {
+  const code: unknown = 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code) ? code : undefined;
+}

@@ -1,0 +1,98 @@
+import type { Pool } from '@billhook/postgres';
+
+import type { LogEvent } from '../engine/delivery.ts';
+import type { Claim, ClaimedRow, ClaimResult } from '../engine/effect.ts';
+import { integers, words } from './arrays.ts';
+import { endpointUuid, eventIdOf } from './ids.ts';
+
+/**
+ * Reads rows that are due, earliest first, for several endpoints and lanes at once. Nothing is
+ * written: only the owner of a lane claims its rows, and knows which ones it has.
+ *
+ * @param nowMs rows due up to this time, wall clock, are returned; of later ones only the first
+ *   due time.
+ */
+export async function readDueRows(
+  pool: Pool,
+  claims: readonly Claim[],
+  nowMs: number,
+): Promise<ClaimResult[]> {
+  const taken = claims.flatMap(({ endpointLane }, index) =>
+    [...endpointLane.claimed.keys()].map((position) => ({ nth: index + 1, position })),
+  );
+  const result = await pool.query<DueColumns>({
+    name: 'read_due_rows',
+    text: `select claim.nth::int as nth, due.position, due.attempt, due.ordered, due.due_at,
+             event.event_id, event.tenant, event.invoice_id, event.sequence, event.type,
+             event.recorded_at, event.traceparent, event.body
+           from unnest($1::int[], $2::uuid[], $3::int[]) with ordinality
+             as claim (lane, endpoint_id, row_limit, nth)
+           cross join lateral (
+             select parked.lane, parked.position, parked.attempt, parked.ordered, parked.due_at
+             from dispatcher.parked
+             where parked.lane = claim.lane and parked.endpoint_id = claim.endpoint_id
+               and parked.due_at is not null
+               and not exists (
+                 select from unnest($4::int[], $5::bigint[]) as taken (nth, position)
+                 where taken.nth = claim.nth and taken.position = parked.position)
+             order by parked.due_at
+             limit claim.row_limit
+           ) as due
+           left join dispatcher.parked_event as event
+             on event.lane = due.lane and event.position = due.position
+               and due.due_at <= $6::timestamptz
+           order by claim.nth, due.due_at`,
+    values: [
+      integers(claims.map(({ endpointLane }) => endpointLane.window.lane)),
+      words(claims.map(({ endpointLane }) => endpointUuid(endpointLane.endpoint.id))),
+      integers(claims.map(({ limit }) => limit)),
+      integers(taken.map(({ nth }) => nth)),
+      integers(taken.map(({ position }) => position)),
+      new Date(nowMs),
+    ],
+  });
+  const rowsOf = Map.groupBy(result.rows, ({ nth }) => nth);
+  return claims.map((claim, index) => resultOf(claim, rowsOf.get(index + 1) ?? []));
+}
+
+interface DueColumns {
+  readonly nth: number;
+  readonly position: bigint;
+  readonly attempt: number;
+  readonly ordered: boolean;
+  readonly due_at: Date;
+  /** The columns of the event are null in a row that is not due yet. */
+  readonly event_id: string | null;
+  readonly tenant: string;
+  readonly invoice_id: string;
+  readonly sequence: bigint;
+  readonly type: string;
+  readonly recorded_at: Date;
+  readonly traceparent: string | null;
+  readonly body: Buffer;
+}
+
+function resultOf(claim: Claim, columns: readonly DueColumns[]): ClaimResult {
+  const rows: ClaimedRow[] = [];
+  let nextDueAtMs: number | undefined;
+  for (const row of columns) {
+    if (row.event_id === null) nextDueAtMs ??= row.due_at.getTime();
+    else rows.push({ event: eventOf(claim, row, row.event_id), attempt: row.attempt, ordered: row.ordered });
+  }
+  return { claim, rows, nextDueAtMs };
+}
+
+function eventOf(claim: Claim, row: DueColumns, eventUuid: string): LogEvent {
+  return {
+    lane: claim.endpointLane.window.lane,
+    position: Number(row.position),
+    id: eventIdOf(eventUuid),
+    tenant: row.tenant,
+    invoiceId: row.invoice_id,
+    sequence: Number(row.sequence),
+    type: row.type,
+    recordedAtMs: row.recorded_at.getTime(),
+    traceparent: row.traceparent ?? undefined,
+    body: row.body,
+  };
+}

@@ -1,0 +1,194 @@
+import type { Pool } from '@billhook/postgres';
+
+import type { Settlement } from '../engine/delivery.ts';
+import { deliveryIdOf, endpointIdOf, endpointUuid, eventIdOf, eventUuid } from './ids.ts';
+
+/** A delivery as it is recorded: a parked row, or how it ended. */
+export interface StoredDelivery {
+  readonly deliveryId: string;
+  readonly endpointId: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly invoiceId: string;
+  readonly sequence: number;
+  readonly lane: number;
+  readonly position: number;
+  /** Attempts made. */
+  readonly attempt: number;
+  readonly standing:
+    | { readonly kind: 'parked'; readonly dueAtMs: number | undefined }
+    | { readonly kind: 'settled'; readonly settlement: Settlement };
+}
+
+/** An attempt as the delivery log has it. */
+export interface StoredAttempt {
+  readonly attempt: number;
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly outcome: string;
+  readonly status: number | undefined;
+  readonly detail: string | undefined;
+}
+
+/** Which deliveries of an endpoint are wanted, newest events first. */
+export interface DeliveryQuery {
+  readonly tenant: string;
+  readonly endpointId: string;
+  /** Only events older than this one; absent for the newest. */
+  readonly beforeEventId: string | undefined;
+  readonly limit: number;
+  /** Only parked ones of these kinds, or only those that ended so; absent for all. */
+  readonly only: 'due' | 'waiting' | 'retrying' | Settlement | undefined;
+}
+
+const PARKED_COLUMNS = `parked.endpoint_id, event.event_id, event.type, event.invoice_id,
+  event.sequence, parked.lane, parked.position, parked.attempt, parked.due_at,
+  null::text as settlement`;
+
+const SETTLED_COLUMNS = `attempt.endpoint_id, attempt.event_id, attempt.type, attempt.invoice_id,
+  attempt.sequence, attempt.lane, attempt.position, attempt.attempt, null::timestamptz as due_at,
+  attempt.settlement`;
+
+const PARKED_ONLY = {
+  due: 'and parked.due_at is not null and parked.attempt = 0',
+  waiting: 'and parked.due_at is null',
+  retrying: 'and parked.due_at is not null and parked.attempt > 0',
+} as const;
+
+/** Reads deliveries of one endpoint. */
+export async function listDeliveries(pool: Pool, query: DeliveryQuery): Promise<StoredDelivery[]> {
+  const result = await pool.query<DeliveryColumns>(listText(query.only), [
+    endpointUuid(query.endpointId),
+    query.tenant,
+    query.beforeEventId === undefined ? null : eventUuid(query.beforeEventId),
+    query.limit,
+  ]);
+  return result.rows.map(deliveryOf);
+}
+
+/**
+ * A parked row says more than what was recorded before it; of several endings the last one counts:
+ * a dead delivery may have been retried by hand.
+ */
+function listText(only: DeliveryQuery['only']): string {
+  const parked = (condition: string): string => `
+    select ${PARKED_COLUMNS}
+    from dispatcher.parked
+    join dispatcher.parked_event as event using (lane, position)
+    where parked.lane in (select lane from dispatcher.lane_progress)
+      and parked.endpoint_id = $1 and event.tenant = $2
+      and ($3::uuid is null or event.event_id < $3) ${condition}
+    order by event.event_id desc
+    limit $4`;
+  const settled = (condition: string): string => `
+    select * from (
+      select distinct on (event_id) ${SETTLED_COLUMNS}
+      from dispatcher.attempt
+      where endpoint_id = $1 and tenant = $2 and ($3::uuid is null or event_id < $3)
+        and settlement is not null ${condition}
+      order by event_id desc, recorded_at desc
+    ) as ended
+    where not exists (
+      select from dispatcher.parked
+      where parked.lane = ended.lane and parked.position = ended.position
+        and parked.endpoint_id = ended.endpoint_id)
+    limit $4`;
+  switch (only) {
+    case undefined:
+      return `select * from ((${parked('')}) union all (${settled('')})) as delivery
+              order by event_id desc limit $4`;
+    case 'due':
+    case 'waiting':
+    case 'retrying':
+      return parked(PARKED_ONLY[only]);
+    case 'delivered':
+      return settled(`and settlement = 'delivered'`);
+    case 'dead':
+    case 'cancelled':
+      return settled(`and settlement = '${only}' and not exists (
+        select from dispatcher.attempt as later
+        where later.endpoint_id = attempt.endpoint_id and later.event_id = attempt.event_id
+          and later.settlement is not null and later.recorded_at > attempt.recorded_at)`);
+  }
+}
+
+/** Reads one delivery with its attempts, oldest first; undefined when nothing is recorded of it. */
+export async function getDelivery(
+  pool: Pool,
+  key: { readonly tenant: string; readonly eventId: string; readonly endpointId: string },
+): Promise<{ delivery: StoredDelivery; attempts: StoredAttempt[] } | undefined> {
+  const values = [endpointUuid(key.endpointId), key.tenant, eventUuid(key.eventId)];
+  const parked = await pool.query<DeliveryColumns>(
+    `select ${PARKED_COLUMNS}
+     from dispatcher.parked_event as event join dispatcher.parked using (lane, position)
+     where event.event_id = $3 and parked.endpoint_id = $1 and event.tenant = $2`,
+    values,
+  );
+  const logged = await pool.query<DeliveryColumns & AttemptColumns>(
+    `select ${SETTLED_COLUMNS}, attempt.started_at, attempt.duration_ms, attempt.outcome,
+       attempt.status, attempt.detail
+     from dispatcher.attempt
+     where endpoint_id = $1 and tenant = $2 and event_id = $3
+     order by recorded_at, attempt`,
+    values,
+  );
+  const current = parked.rows[0] ?? logged.rows.findLast(({ settlement }) => settlement !== null);
+  if (current === undefined) return undefined;
+  return { delivery: deliveryOf(current), attempts: logged.rows.flatMap(attemptOf) };
+}
+
+interface DeliveryColumns {
+  readonly endpoint_id: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly invoice_id: string;
+  readonly sequence: bigint;
+  readonly lane: number;
+  readonly position: bigint;
+  readonly attempt: number;
+  readonly due_at: Date | null;
+  readonly settlement: Settlement | null;
+}
+
+interface AttemptColumns {
+  readonly started_at: Date;
+  readonly duration_ms: number;
+  readonly outcome: string | null;
+  readonly status: number | null;
+  readonly detail: string | null;
+}
+
+function deliveryOf(row: DeliveryColumns): StoredDelivery {
+  const endpointId = endpointIdOf(row.endpoint_id);
+  const eventId = eventIdOf(row.event_id);
+  return {
+    deliveryId: deliveryIdOf(eventId, endpointId),
+    endpointId,
+    eventId,
+    type: row.type,
+    invoiceId: row.invoice_id,
+    sequence: Number(row.sequence),
+    lane: row.lane,
+    position: Number(row.position),
+    attempt: row.attempt,
+    standing:
+      row.settlement === null
+        ? { kind: 'parked', dueAtMs: row.due_at?.getTime() }
+        : { kind: 'settled', settlement: row.settlement },
+  };
+}
+
+/** A settlement without an attempt is no attempt. */
+function attemptOf(row: DeliveryColumns & AttemptColumns): StoredAttempt[] {
+  if (row.outcome === null) return [];
+  return [
+    {
+      attempt: row.attempt,
+      startedAtMs: row.started_at.getTime(),
+      durationMs: row.duration_ms,
+      outcome: row.outcome,
+      status: row.status ?? undefined,
+      detail: row.detail ?? undefined,
+    },
+  ];
+}

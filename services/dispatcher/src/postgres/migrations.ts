@@ -1,0 +1,99 @@
+import { laneLeaseMigrations } from '@billhook/lane-leases';
+import type { Migration } from '@billhook/postgres';
+
+/** The schema that the dispatcher owns. */
+export const SCHEMA = 'dispatcher';
+
+/**
+ * The tables of the dispatcher.
+ *
+ * - `lane_progress`: up to where each lane is settled or parked, and what is settled above it.
+ * - `parked`, `parked_event`: what waits. Small and hot: a settled row is deleted.
+ * - `attempt`: the delivery log, append-only, a partition a day.
+ * - `owner_request`: what others ask of the owner of a lane.
+ */
+export const migrations: readonly Migration[] = [
+  ...laneLeaseMigrations(SCHEMA),
+  {
+    number: 2,
+    name: 'deliveries',
+    sql: `
+      create table dispatcher.lane_progress (
+        lane integer primary key,
+        progress bigint not null default 0,
+        -- Settled above progress: [[position, endpoint id], ...].
+        settled_ahead jsonb not null default '[]',
+        -- Which recording was written last, so that a repeat after an unknown outcome is noticed.
+        recording_epoch bigint not null default 0,
+        recording_number bigint not null default 0
+      ) with (fillfactor = 50);
+
+      create table dispatcher.parked_event (
+        lane integer not null,
+        position bigint not null,
+        event_id uuid not null,
+        tenant text not null,
+        invoice_id text not null,
+        sequence bigint not null,
+        type text not null,
+        recorded_at timestamptz not null,
+        traceparent text,
+        body bytea not null,
+        primary key (lane, position)
+      );
+      create index parked_event_by_id on dispatcher.parked_event (event_id);
+
+      create table dispatcher.parked (
+        lane integer not null,
+        position bigint not null,
+        endpoint_id uuid not null,
+        invoice_id text not null,
+        attempt integer not null,
+        -- No attempt before this time, whatever it waits behind.
+        not_before timestamptz not null,
+        -- Null while an older row of the same endpoint and invoice is undelivered.
+        due_at timestamptz,
+        -- False for what was dead and is retried by hand: it is outside the order of its pair.
+        ordered boolean not null,
+        primary key (lane, position, endpoint_id)
+      );
+      create index parked_due on dispatcher.parked (lane, endpoint_id, due_at)
+        where due_at is not null;
+      create index parked_pair on dispatcher.parked (lane, endpoint_id, invoice_id, position)
+        where ordered;
+
+      create table dispatcher.attempt (
+        recorded_at timestamptz not null default now(),
+        endpoint_id uuid not null,
+        event_id uuid not null,
+        attempt integer not null,
+        lane integer not null,
+        position bigint not null,
+        tenant text not null,
+        invoice_id text not null,
+        type text not null,
+        sequence bigint not null,
+        started_at timestamptz not null,
+        duration_ms integer not null,
+        -- Null for a settlement without an attempt.
+        outcome text,
+        status integer,
+        detail text,
+        -- Null while the delivery goes on.
+        settlement text
+      ) partition by range (recorded_at);
+      create index attempt_by_endpoint on dispatcher.attempt (endpoint_id, event_id);
+      create index attempt_undelivered on dispatcher.attempt (endpoint_id, event_id)
+        where settlement <> 'delivered';
+      create table dispatcher.attempt_default partition of dispatcher.attempt default;
+
+      create table dispatcher.owner_request (
+        id bigint generated always as identity primary key,
+        lane integer not null,
+        position bigint not null,
+        endpoint_id uuid not null,
+        -- Set when the delivery has no row any more.
+        revive_attempt integer
+      );`,
+  },
+];

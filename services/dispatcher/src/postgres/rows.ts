@@ -1,0 +1,258 @@
+import type { Client } from '@billhook/postgres';
+
+import type { LaneRecording, ParkedRow } from '../engine/recording.ts';
+import { bytes, flags, integers, texts, times, words } from './arrays.ts';
+import { endpointUuid, eventUuid } from './ids.ts';
+
+/** Rows of one endpoint that are cancelled in one recording. */
+const CANCEL_AT_MOST = 1_000;
+
+/** Names the event of a row. */
+export interface EventKey {
+  readonly lane: number;
+  readonly position: number;
+}
+
+/** Deletes settled rows and makes the next of each of their pairs due. */
+export async function deleteRows(
+  client: Client,
+  lanes: readonly LaneRecording[],
+): Promise<EventKey[]> {
+  const settled = lanes.flatMap(({ lane, settledRows }) =>
+    settledRows.map((row) => ({ ...row, lane })),
+  );
+  if (settled.length === 0) return [];
+  const result = await client.query<PairColumns>({
+    name: 'delete_rows',
+    text: `delete from dispatcher.parked
+           using unnest($1::int[], $2::bigint[], $3::uuid[])
+             as settled (lane, position, endpoint_id)
+           where parked.lane = settled.lane and parked.position = settled.position
+             and parked.endpoint_id = settled.endpoint_id
+           returning parked.lane, parked.endpoint_id, parked.invoice_id`,
+    values: [
+      integers(settled.map(({ lane }) => lane)),
+      integers(settled.map(({ position }) => position)),
+      words(settled.map(({ endpointId }) => endpointUuid(endpointId))),
+    ],
+  });
+  await makeNextDue(client, result.rows);
+  return settled;
+}
+
+interface PairColumns {
+  readonly lane: number;
+  readonly endpoint_id: string;
+  readonly invoice_id: string;
+}
+
+async function makeNextDue(client: Client, pairs: readonly PairColumns[]): Promise<void> {
+  if (pairs.length === 0) return;
+  await client.query({
+    name: 'make_next_due',
+    text: `update dispatcher.parked
+           set due_at = not_before
+           from (
+             select pair.lane, pair.endpoint_id, oldest.position
+             from unnest($1::int[], $2::uuid[], $3::text[]) as pair (lane, endpoint_id, invoice_id)
+             cross join lateral (
+               select behind.position
+               from dispatcher.parked as behind
+               where behind.lane = pair.lane and behind.endpoint_id = pair.endpoint_id
+                 and behind.invoice_id = pair.invoice_id and behind.ordered
+               order by behind.position
+               limit 1
+             ) as oldest
+           ) as next
+           where parked.lane = next.lane and parked.position = next.position
+             and parked.endpoint_id = next.endpoint_id and parked.due_at is null`,
+    values: [
+      integers(pairs.map(({ lane }) => lane)),
+      words(pairs.map(({ endpoint_id }) => endpoint_id)),
+      words(pairs.map(({ invoice_id }) => invoice_id)),
+    ],
+  });
+}
+
+/** Notes failed attempts of rows, and when the next ones are due. */
+export async function retryRows(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
+  const retried = lanes.flatMap(({ lane, retriedRows }) =>
+    retriedRows.map((row) => ({ ...row, lane })),
+  );
+  if (retried.length === 0) return;
+  await client.query({
+    name: 'retry_rows',
+    text: `update dispatcher.parked
+           set attempt = retried.attempt, not_before = retried.not_before,
+             due_at = retried.not_before
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::int[], $5::timestamptz[])
+             as retried (lane, position, endpoint_id, attempt, not_before)
+           where parked.lane = retried.lane and parked.position = retried.position
+             and parked.endpoint_id = retried.endpoint_id`,
+    values: [
+      integers(retried.map(({ lane }) => lane)),
+      integers(retried.map(({ position }) => position)),
+      words(retried.map(({ endpointId }) => endpointUuid(endpointId))),
+      integers(retried.map(({ attempt }) => attempt)),
+      times(retried.map(({ notBeforeMs }) => notBeforeMs)),
+    ],
+  });
+}
+
+/** Parks deliveries. A row is due only if it is the oldest undelivered one of its pair. */
+export async function insertRows(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
+  await park(
+    client,
+    lanes.flatMap(({ parkedRows }) => parkedRows),
+  );
+}
+
+async function park(client: Client, rows: readonly ParkedRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await insertEvents(client, rows);
+  await client.query({
+    name: 'insert_rows',
+    text: `insert into dispatcher.parked (lane, position, endpoint_id, invoice_id, attempt,
+             not_before, ordered, due_at)
+           select lane, position, endpoint_id, invoice_id, attempt, not_before, ordered,
+             case
+               when not ordered then not_before
+               when nth > 1 then null
+               when exists (
+                 select from dispatcher.parked as older
+                 where older.lane = added.lane and older.endpoint_id = added.endpoint_id
+                   and older.invoice_id = added.invoice_id and older.ordered
+               ) then null
+               else not_before
+             end
+           from (
+             select *, row_number() over (
+                 partition by lane, endpoint_id, invoice_id, ordered order by position
+               ) as nth
+             from unnest($1::int[], $2::bigint[], $3::uuid[], $4::text[], $5::int[],
+               $6::timestamptz[], $7::boolean[])
+               as row (lane, position, endpoint_id, invoice_id, attempt, not_before, ordered)
+           ) as added
+           on conflict do nothing`,
+    values: [
+      integers(rows.map(({ event }) => event.lane)),
+      integers(rows.map(({ event }) => event.position)),
+      words(rows.map(({ endpointId }) => endpointUuid(endpointId))),
+      words(rows.map(({ event }) => event.invoiceId)),
+      integers(rows.map(({ attempt }) => attempt)),
+      times(rows.map(({ notBeforeMs }) => notBeforeMs)),
+      flags(rows.map(({ ordered }) => ordered)),
+    ],
+  });
+}
+
+/** The body is stored once per event, however many endpoints wait for it. */
+async function insertEvents(client: Client, rows: readonly ParkedRow[]): Promise<void> {
+  const events = [...new Set(rows.map(({ event }) => event))];
+  await client.query({
+    name: 'insert_parked_events',
+    text: `insert into dispatcher.parked_event (lane, position, event_id, tenant, invoice_id,
+             sequence, type, recorded_at, traceparent, body)
+           select * from unnest($1::int[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],
+             $6::bigint[], $7::text[], $8::timestamptz[], $9::text[], $10::bytea[])
+           on conflict do nothing`,
+    values: [
+      integers(events.map(({ lane }) => lane)),
+      integers(events.map(({ position }) => position)),
+      words(events.map(({ id }) => eventUuid(id))),
+      words(events.map(({ tenant }) => tenant)),
+      words(events.map(({ invoiceId }) => invoiceId)),
+      integers(events.map(({ sequence }) => sequence)),
+      words(events.map(({ type }) => type)),
+      times(events.map(({ recordedAtMs }) => recordedAtMs)),
+      texts(events.map(({ traceparent }) => traceparent)),
+      bytes(events.map(({ body }) => body)),
+    ],
+  });
+}
+
+/** Carries out what was asked of the owners of the lanes, and takes the requests away. */
+export async function carryOut(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
+  const requests = lanes.flatMap(({ lane, carriedOut }) =>
+    carriedOut.map((request) => ({ lane, request })),
+  );
+  if (requests.length === 0) return;
+  await park(
+    client,
+    requests.flatMap(({ request }) => (request.kind === 'revive' ? [request.row] : [])),
+  );
+  const retried = requests.flatMap(({ lane, request }) =>
+    request.kind === 'retry_now' ? [{ ...request.row, lane }] : [],
+  );
+  await client.query(
+    `update dispatcher.parked set not_before = now(), due_at = now()
+     from unnest($1::int[], $2::bigint[], $3::uuid[]) as retried (lane, position, endpoint_id)
+     where parked.lane = retried.lane and parked.position = retried.position
+       and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null`,
+    [
+      integers(retried.map(({ lane }) => lane)),
+      integers(retried.map(({ position }) => position)),
+      words(retried.map(({ endpointId }) => endpointUuid(endpointId))),
+    ],
+  );
+  await client.query('delete from dispatcher.owner_request where id = any($1::bigint[])', [
+    requests.map(({ request }) => request.requestId),
+  ]);
+}
+
+/** Rows of an endpoint that were cancelled, because it was unregistered. */
+export interface CancelledRows {
+  readonly lane: number;
+  readonly endpointId: string;
+  readonly keys: readonly EventKey[];
+}
+
+/** Cancels rows of unregistered endpoints, up to a bound, and says so in the delivery log. */
+export async function cancelRows(
+  client: Client,
+  lanes: readonly LaneRecording[],
+): Promise<CancelledRows[]> {
+  const cancelled: CancelledRows[] = [];
+  for (const { lane, cancelEndpoints } of lanes) {
+    for (const endpointId of cancelEndpoints) {
+      const result = await client.query<{ position: bigint }>({
+        name: 'cancel_rows',
+        text: `with cancelled as (
+                 delete from dispatcher.parked
+                 where ctid = any (array(
+                   select ctid from dispatcher.parked
+                   where lane = $1 and endpoint_id = $2::uuid limit $3))
+                 returning lane, position, endpoint_id, attempt
+               )
+               insert into dispatcher.attempt (endpoint_id, event_id, attempt, lane, position,
+                 tenant, invoice_id, type, sequence, started_at, duration_ms, detail, settlement)
+               select endpoint_id, event_id, attempt, lane, position, tenant, invoice_id, type,
+                 sequence, now(), 0, 'unregistered', 'cancelled'
+               from cancelled join dispatcher.parked_event using (lane, position)
+               returning position`,
+        values: [lane, endpointUuid(endpointId), CANCEL_AT_MOST],
+      });
+      const keys = result.rows.map(({ position }) => ({ lane, position: Number(position) }));
+      cancelled.push({ lane, endpointId, keys });
+    }
+  }
+  return cancelled;
+}
+
+/** Deletes the events for which nobody waits any more. */
+export async function sweepEvents(client: Client, keys: readonly EventKey[]): Promise<void> {
+  if (keys.length === 0) return;
+  await client.query({
+    name: 'sweep_parked_events',
+    text: `delete from dispatcher.parked_event
+           using unnest($1::int[], $2::bigint[]) as swept (lane, position)
+           where parked_event.lane = swept.lane and parked_event.position = swept.position
+             and not exists (
+               select from dispatcher.parked
+               where parked.lane = swept.lane and parked.position = swept.position)`,
+    values: [
+      integers(keys.map(({ lane }) => lane)),
+      integers(keys.map(({ position }) => position)),
+    ],
+  });
+}
