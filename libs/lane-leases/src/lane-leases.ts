@@ -67,11 +67,11 @@ export function createLaneLeases(
   const nap = createNap();
   let rounds: LeaseRounds | undefined;
   let running: Promise<void> = Promise.resolve();
-  let stopping = false;
+  const stopping = new AbortController();
 
   async function runRounds(current: LeaseRounds): Promise<void> {
     let failures = 0;
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       try {
         await current.round();
         if (failures > 0) deps.log.info({ failures }, 'lane leases are renewed again');
@@ -80,7 +80,7 @@ export function createLaneLeases(
         failures += 1;
         if (failures === 1) deps.log.warn({ err: error }, 'lane leases could not be renewed');
       }
-      if (!stopping) await nap.sleep(renewEveryMs);
+      if (!stopping.signal.aborted) await nap.sleep(renewEveryMs);
     }
   }
 
@@ -114,7 +114,7 @@ export function createLaneLeases(
       nap.wake();
     },
     async stop() {
-      stopping = true;
+      stopping.abort();
       nap.wake();
       await running;
       if (rounds !== undefined) await resign(rounds, deps.log);

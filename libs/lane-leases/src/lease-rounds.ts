@@ -64,6 +64,7 @@ export function createLeaseRounds(
   const revoked = new Set<number>();
   const releasing = new Map<number, number>();
   let safeUntilMs = -Infinity;
+  let joins = 0;
   let seized = false;
   let leaving = false;
 
@@ -74,9 +75,9 @@ export function createLeaseRounds(
     }
   }
 
-  function revokeAbove(share: number): void {
+  function revokeAbove(count: number): void {
     const kept = [...held].filter(([lane]) => !revoked.has(lane)).toSorted(([a], [b]) => a - b);
-    for (const [lane, epoch] of kept.slice(share)) {
+    for (const [lane, epoch] of kept.slice(count)) {
       revoked.add(lane);
       holder.revoked(lane, epoch);
     }
@@ -99,7 +100,7 @@ export function createLeaseRounds(
     const renewed = await statements.renew();
     safeUntilMs = sentAtMs + options.leaseMs - options.marginMs;
     const epochs = new Map(renewed.map(({ lane, epoch }) => [lane, epoch]));
-    for (const [lane, epoch] of [...held]) {
+    for (const [lane, epoch] of held) {
       if (epochs.get(lane) === epoch) continue;
       letGo(lane);
       holder.lost(lane, epoch);
@@ -118,7 +119,8 @@ export function createLeaseRounds(
   }
 
   async function share(): Promise<void> {
-    await statements.join();
+    joins += 1;
+    await statements.join(joins);
     const plan = await look();
     if (plan.forget.length > 0) await statements.forget(plan.forget);
     if (plan.take.length > 0) gain(await statements.take(plan.take));

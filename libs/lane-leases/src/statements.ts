@@ -8,8 +8,11 @@ export interface LeaseStatements {
   addLanes(laneCount: number): Promise<void>;
   /** Moves the counters of all lanes on that the owner holds, and says which they are. */
   renew(): Promise<OwnedLane[]>;
-  /** Counts the owner among those who share the lanes, and moves its counter on. */
-  join(): Promise<void>;
+  /**
+   * Counts the owner among those who share the lanes. Its counter must be one that it never had:
+   * others forget a member whose counter stands still, and must see that it is back.
+   */
+  join(counter: number): Promise<void>;
   /** Takes the owner out of those who share the lanes. */
   leave(): Promise<void>;
   readLanes(): Promise<LeaseRow[]>;
@@ -61,7 +64,7 @@ export function createLeaseStatements(
   return {
     addLanes: (laneCount) => run('add_lanes', addLanesText(schema), [laneCount]),
     renew: () => owned('renew_lanes', renewText(schema), [ownerId]),
-    join: () => run('join_lanes', joinText(schema), [ownerId]),
+    join: (counter) => run('join_lanes', joinText(schema), [ownerId, counter]),
     leave: () =>
       run('leave_lanes', `delete from ${schema}.lane_member where owner = $1`, [ownerId]),
     async readLanes() {
@@ -123,8 +126,8 @@ function renewText(schema: string): string {
 }
 
 function joinText(schema: string): string {
-  return `insert into ${schema}.lane_member as member (owner, counter) values ($1, 1)
-          on conflict (owner) do update set counter = member.counter + 1`;
+  return `insert into ${schema}.lane_member (owner, counter) values ($1, $2)
+          on conflict (owner) do update set counter = excluded.counter`;
 }
 
 /**
