@@ -1,3 +1,5 @@
+import { errors } from 'undici';
+
 /** Why an exchange came to nothing, in words for whoever owns the endpoint. */
 export interface Failure {
   /** `refused`: Billhook does not deliver there; `unreachable`: the receiver failed. */
@@ -43,7 +45,6 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
 ]);
 
 const CAUSE_BY_PREFIX: readonly (readonly [prefix: string, cause: string])[] = [
-  ['HPE_', INVALID],
   ['EAI_', NAME],
   ['ERR_TLS_', TLS],
   ['ERR_SSL_', TLS],
@@ -64,7 +65,7 @@ export function describeFailure(error: Error): Failure {
   if (code === 'DESTINATION_REFUSED') {
     return { kind: 'refused', detail: `refused address (${error.message})` };
   }
-  const cause = INVALID_MESSAGES.includes(error.message) ? INVALID : causeOf(code);
+  const cause = isNoResponse(error) ? INVALID : causeOf(code);
   return { kind: 'unreachable', detail: code === undefined ? cause : `${cause} (${code})` };
 }
 
@@ -72,6 +73,10 @@ export function describeFailure(error: Error): Failure {
 export function isClosed(error: Error): boolean {
   const code = codeOf(error);
   return code !== undefined && CLOSING_CODES.includes(code);
+}
+
+function isNoResponse(error: Error): boolean {
+  return error instanceof errors.HTTPParserError || INVALID_MESSAGES.includes(error.message);
 }
 
 function causeOf(code: string | undefined): string {

@@ -57,7 +57,7 @@ class PooledSender implements Sender {
   private readonly underWay = new Set<Exchange>();
   private checking: NodeJS.Timeout | undefined;
   private isClosed = false;
-  private onDrained: (() => void) | undefined;
+  private readonly drained = Promise.withResolvers<void>();
 
   constructor(dependencies: SenderDependencies, limits: SenderLimits) {
     this.log = dependencies.log;
@@ -82,11 +82,7 @@ class PooledSender implements Sender {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    if (this.underWay.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.onDrained = resolve;
-      });
-    }
+    if (this.underWay.size > 0) await this.drained.promise;
     this.destroy();
   }
 
@@ -108,7 +104,7 @@ class PooledSender implements Sender {
         throw error;
       });
     }
-    if (this.underWay.size === 0) this.onDrained?.();
+    if (this.isClosed && this.underWay.size === 0) this.drained.resolve();
   }
 
   private check(): void {

@@ -1,0 +1,111 @@
+/** Receivers on loopback that do what no HTTP server would, and a sender to meet them: for tests. */
+import { createAddressPolicy, LOOPBACK_RANGES } from '@billhook/destinations';
+import { createLog } from '@billhook/runtime';
+import { createServer } from 'node:net';
+import { createSender } from './sender.ts';
+import { createTarget } from './target.ts';
+import type { Lookup } from '@billhook/destinations';
+import type { Server, Socket } from 'node:net';
+import type { AttemptOutcome } from '../engine/delivery.ts';
+import type { Sender, SenderLimits } from './sender.ts';
+
+export interface RawReceiver {
+  readonly url: string;
+  readonly port: number;
+  /** Connections that were ever made. */
+  readonly connections: number;
+  /** Connections that are open. */
+  readonly openConnections: number;
+  close(): Promise<void>;
+}
+
+export const BODY = Buffer.from('{"event":"ping","data":{}}');
+
+/** Makes a sender that may reach loopback. */
+export function createLoopbackSender(
+  limits: Partial<SenderLimits> = {},
+  destinations: { readonly allow?: readonly string[]; readonly lookup?: Lookup } = {},
+): Sender {
+  const policy = createAddressPolicy({ allow: destinations.allow ?? LOOPBACK_RANGES });
+  const log = createLog({ level: 'silent', service: 'test' });
+  return createSender(
+    { policy, log, lookup: destinations.lookup },
+    {
+      timeoutMs: 5_000,
+      maxResponseBytes: 16 * 1024,
+      connectionsPerOrigin: 4,
+      maxOrigins: 8,
+      ...limits,
+    },
+  );
+}
+
+/** Sends one POST and waits for its outcome. */
+export function post(sender: Sender, url: string, timeoutMs?: number): Promise<AttemptOutcome> {
+  return new Promise((resolve) => {
+    const headers = ['content-type', 'application/json'];
+    sender.send({ target: createTarget(url), headers, body: BODY, timeoutMs }, resolve);
+  });
+}
+
+/** Starts a server that hands every connection over, before a byte of the request was read. */
+export async function startRawReceiver(
+  onConnection: (socket: Socket, count: number) => void,
+): Promise<RawReceiver> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.on('error', ignore);
+    onConnection(socket, connections);
+  });
+  const open = keepOpenSockets(server);
+  const port = await listen(server);
+  return {
+    url: `http://127.0.0.1:${port}/webhook?a=1`,
+    port,
+    get connections() {
+      return connections;
+    },
+    get openConnections() {
+      return open.size;
+    },
+    close: () => closeServer(server, open),
+  };
+}
+
+/** Answers every request with the same bytes. A request is what one chunk brings. */
+export function answerWith(bytes: string | Buffer): (socket: Socket) => void {
+  return (socket) => {
+    socket.on('data', () => socket.write(bytes));
+  };
+}
+
+/** Listens on a free port of loopback. */
+export function listen(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+}
+
+/** Follows a server's sockets, so that they can be counted and ended. */
+export function keepOpenSockets(server: Server): ReadonlySet<Socket> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+  });
+  return open;
+}
+
+/** Ends a server and what is connected to it. */
+export async function closeServer(server: Server, open: ReadonlySet<Socket>): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  for (const socket of open) socket.destroy();
+  await closed;
+}
+
+function ignore(): void {}
