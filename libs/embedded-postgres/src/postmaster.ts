@@ -70,7 +70,7 @@ export async function stopPostmaster(pid: number, cluster: string): Promise<void
 }
 
 /** A number alone proves nothing: the process must be a Postgres on this very folder. */
-async function isPostmaster(pid: number, cluster: string): Promise<boolean> {
+export async function isPostmaster(pid: number, cluster: string): Promise<boolean> {
   if (!Number.isInteger(pid) || pid <= 1) {
     return false;
   }

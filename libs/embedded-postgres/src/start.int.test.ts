@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startEmbeddedPostgres, stopLeftPostgres } from './start.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -106,6 +107,26 @@ describe('the embedded Postgres', () => {
     expect(second.adopted).toBe(false);
     expect(await query(second.connectionString, 'select * from kept')).toEqual([{ number: 7 }]);
     await client.end().catch(() => undefined);
+  });
+
+  test('tells when the server ends by itself, and not when it is stopped', async () => {
+    const told: string[] = [];
+    const first = await startEmbeddedPostgres({
+      dataDir,
+      durability: 'none',
+      onLost: () => told.push('lost the first'),
+    });
+    process.kill(first.pid, 'SIGKILL');
+    await vi.waitUntil(() => told.length > 0, { timeout: 5_000 });
+    const second = await startEmbeddedPostgres({
+      dataDir,
+      durability: 'none',
+      onLost: () => told.push('lost the second'),
+    });
+    await second.stop();
+    await sleep(1_500);
+
+    expect(told).toEqual(['lost the first']);
   });
 
   test('starts although the number in a stale lock belongs to another process now', async () => {

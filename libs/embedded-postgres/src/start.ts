@@ -12,7 +12,7 @@ import {
 import type { ClusterFiles } from './cluster.ts';
 import { EmbeddedPostgresError } from './errors.ts';
 import { launchPostmaster } from './launch.ts';
-import { readPostmaster, removeStaleLock, stopPostmaster } from './postmaster.ts';
+import { isPostmaster, readPostmaster, removeStaleLock, stopPostmaster } from './postmaster.ts';
 import type { Durability } from './server-settings.ts';
 
 export interface EmbeddedPostgresOptions {
@@ -20,6 +20,8 @@ export interface EmbeddedPostgresOptions {
   readonly dataDir: string;
   /** Told what takes long, such as making the database. */
   readonly log?: (line: string) => void;
+  /** Told once when the server ends although nobody has stopped it. */
+  readonly onLost?: () => void;
   /** `full` unless a test says otherwise. */
   readonly durability?: Durability;
 }
@@ -37,6 +39,7 @@ export interface EmbeddedPostgres {
 /** How long a server that is starting or stopping is waited for. */
 const CHANGE_TIMEOUT_MS = 120_000;
 const POLL_MS = 20;
+const WATCH_MS = 1_000;
 
 /**
  * Starts Postgres on a folder, or adopts the one that runs on it. It listens on loopback only, asks
@@ -61,11 +64,19 @@ export async function startEmbeddedPostgres(
   }
   const running = await findRunning(files.cluster);
   const server = running ?? (await launchPostmaster(files, { identity, binaries }, durability));
+  const stopping = new AbortController();
+  if (options.onLost !== undefined) {
+    const { onLost } = options;
+    void reportLoss(server, files.cluster, { signal: stopping.signal, onLost });
+  }
   return {
     connectionString: await connectionString(files, server.port),
     pid: server.pid,
     adopted: running !== undefined,
-    stop: once(() => stopPostmaster(server.pid, files.cluster)),
+    stop: once(async () => {
+      stopping.abort();
+      await stopPostmaster(server.pid, files.cluster);
+    }),
   };
 }
 
@@ -112,6 +123,23 @@ async function findRunning(
 async function connectionString(files: ClusterFiles, port: number): Promise<string> {
   const password = await readPassword(files);
   return `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/postgres`;
+}
+
+/** An adopted server is no child of ours, so that the system does not tell us of its end. */
+async function reportLoss(
+  server: { readonly pid: number },
+  cluster: string,
+  options: { readonly signal: AbortSignal; readonly onLost: () => void },
+): Promise<void> {
+  while (await isPostmaster(server.pid, cluster)) {
+    await sleep(WATCH_MS, undefined, { ref: false });
+    if (options.signal.aborted) {
+      return;
+    }
+  }
+  if (!options.signal.aborted) {
+    options.onLost();
+  }
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {
