@@ -19,8 +19,18 @@ const lookup: Lookup = (hostname) => {
   return found === undefined ? Promise.reject(new Error('ENOTFOUND')) : Promise.resolve(found);
 };
 
+const never: Lookup = () => Promise.reject(new Error('must not be asked'));
+const hanging: Lookup = () => new Promise(() => undefined);
+
 const resolve = (hostname: string, by: Lookup = lookup) =>
   resolveDestination(hostname, policy, { timeoutMs: 20, lookup: by });
+
+const connect = (hostname: string, options: { all?: boolean; family?: number } = {}) =>
+  new Promise((settle) => {
+    createGuardedLookup(policy, lookup)(hostname, options, (error, address, family) => {
+      settle(error ?? (family === undefined ? address : [address, family]));
+    });
+  });
 
 describe('a destination', () => {
   test('is allowed when every address of its name is', async () => {
@@ -34,13 +44,11 @@ describe('a destination', () => {
   });
 
   test('that is an address is judged without a lookup', async () => {
-    const never: Lookup = () => Promise.reject(new Error('must not be asked'));
     expect(await resolve('::1', never)).toMatchObject({ kind: 'refused', reason: 'loopback' });
     expect(await resolve('1.1.1.1', never)).toEqual({ kind: 'allowed', addresses: [outside] });
   });
 
   test('is unresolved when nobody knows it, it has no address, or no answer comes', async () => {
-    const hanging: Lookup = () => new Promise(() => undefined);
     expect((await resolve('unknown.example')).kind).toBe('unresolved');
     expect((await resolve('empty.example')).kind).toBe('unresolved');
     expect((await resolve('good.example', hanging)).kind).toBe('unresolved');
@@ -48,13 +56,6 @@ describe('a destination', () => {
 });
 
 describe('the lookup of a connection', () => {
-  const connect = (hostname: string, options: { all?: boolean; family?: number } = {}) =>
-    new Promise((settle) => {
-      createGuardedLookup(policy, lookup)(hostname, options, (error, address, family) => {
-        settle(error ?? (family === undefined ? address : [address, family]));
-      });
-    });
-
   test('gives what was judged', async () => {
     expect(await connect('good.example', { all: true })).toEqual([outside, outsideV6]);
     expect(await connect('good.example')).toEqual(['1.1.1.1', 4]);
