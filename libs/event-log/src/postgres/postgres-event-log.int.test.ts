@@ -1,0 +1,120 @@
+import { createPool } from '@billhook/postgres';
+import { createLog } from '@billhook/runtime';
+import { useTestDatabase } from '@billhook/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { makeStore, startAppender } from '../appender.fixture.ts';
+import { describeEventLog } from '../conformance.ts';
+import type { EventLogHarness } from '../conformance.ts';
+import { openPostgresEventLog } from './postgres-event-log.ts';
+import type { PostgresEventLogOptions } from './postgres-event-log.ts';
+
+const lanes = 16;
+const never = new AbortController().signal;
+const log = createLog({ level: 'silent', service: 'test' });
+const database = useTestDatabase();
+
+describeEventLog('the event log in Postgres', () => startHarness('notes'));
+
+describe('the event log in Postgres, beyond the port', () => {
+  it('stops at the bytes of a read, but hands out one event at least', async () => {
+    const harness = await startHarness('bytes', { maxReadBytes: 40_000 });
+    onTestFinished(() => harness.close());
+    const stream = { tenant: 'default', streamId: 'large' };
+    const lane = await onlyLane(harness, stream);
+    const reader = await harness.open();
+    onTestFinished(() => reader.close());
+    const [four] = await reader.read([{ lane, after: 0, limit: 100 }], never);
+    expect(four?.events.map((record) => record.position)).toEqual([1, 2, 3, 4]);
+    const many = Array.from({ length: 40 }, () => ({ lane, after: 0, limit: 100 }));
+    const [one] = await reader.read(many, never);
+    expect(one?.events.map((record) => record.position)).toEqual([1]);
+  });
+
+  it('reads the other lanes while an append is stuck in one', async () => {
+    const harness = await startHarness('stuck');
+    onTestFinished(() => harness.close());
+    const stream = { tenant: 'default', streamId: 'large' };
+    const lane = await onlyLane(harness, stream);
+    const pool = connect();
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('select from stuck.lane where lane = $1 for update', [(lane + 1) % lanes]);
+    const reader = await harness.open();
+    const requests = [lane, (lane + 1) % lanes].map((each) => ({ lane: each, after: 0, limit: 1 }));
+    const slices = await reader.read(requests, never);
+    expect(slices.map((slice) => slice.events.length)).toEqual([1, 0]);
+    await client.query('rollback');
+    client.release();
+    await pool.end();
+    await reader.close();
+  });
+
+  it('looks again after the poll time, though nobody notified', async () => {
+    const harness = await startHarness('polled', { pollEveryMs: 20 });
+    onTestFinished(() => harness.close());
+    const reader = await harness.open();
+    onTestFinished(() => reader.close());
+    for (let time = 0; time < 5; time += 1) await reader.waitForMore(never, 60_000);
+  });
+});
+
+/** Appends ten events of 10 KiB and says in which lane they are. */
+async function onlyLane(
+  harness: EventLogHarness,
+  stream: { readonly tenant: string; readonly streamId: string },
+): Promise<number> {
+  await harness.append(
+    stream,
+    Array.from({ length: 10 }, () => Buffer.alloc(10 * 1024)),
+  );
+  const reader = await harness.open();
+  const requests = Array.from({ length: lanes }, (_, lane) => ({ lane, after: 0, limit: 1 }));
+  const slices = await reader.read(requests, never);
+  await reader.close();
+  return slices.findIndex((slice) => slice.events.length > 0);
+}
+
+async function startHarness(
+  schema: string,
+  options: Partial<PostgresEventLogOptions> = {},
+): Promise<EventLogHarness> {
+  const { connectionString } = database;
+  const pool = connect();
+  const admin = connect();
+  await makeStore(admin, { schema, lanes });
+  const appenders = Array.from({ length: 3 }, () =>
+    startAppender({ connectionString, log }, { schema, lanes }),
+  );
+  return {
+    lanes,
+    async append(stream, payloads, process = 0) {
+      await appenders[process]?.append(stream, payloads);
+    },
+    open: () =>
+      openPostgresEventLog(
+        { pool, log },
+        { schema, connectionString, pollEveryMs: 60_000, ...options },
+      ),
+    async breakConnections() {
+      await admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()
+           and application_name <> 'appender'`,
+      );
+    },
+    async close() {
+      await Promise.all(appenders.map((appender) => appender.stop()));
+      await pool.end();
+      await admin.end();
+    },
+  };
+}
+
+function connect() {
+  return createPool({
+    connectionString: database.connectionString,
+    applicationName: 'event-log-test',
+    maxConnections: 2,
+    log,
+  });
+}
