@@ -1,4 +1,4 @@
-import { createEventStore } from '@billhook/event-store';
+import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import { startGrpcServer } from '@billhook/grpc';
 import { createPool } from '@billhook/postgres';
 import { createInvoiceService } from './grpc/invoice-service.ts';
@@ -31,6 +31,12 @@ export async function startInvoiceService(
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => pool.end());
   await migrateInvoices(pool);
+  const preparation = await prepareEventStore(pool, {
+    schema: SCHEMA,
+    lanes,
+    requestIdRetentionMs,
+  });
+  cleanup.defer(() => preparation.stop());
   const store = createEventStore(
     { pool, aggregate: invoiceAggregate, log },
     { schema: SCHEMA, lanes, requestIdRetentionMs },

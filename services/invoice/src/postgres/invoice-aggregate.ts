@@ -24,6 +24,8 @@ export const invoiceAggregate: Aggregate<AddressedCommand, WorkingInvoices, invo
       client,
       commands.map(({ tenant, streamId }) => ({ tenant, invoiceId: streamId })),
     ),
+  version: (working, { tenant, streamId: invoiceId }) =>
+    working.find({ tenant, invoiceId })?.version ?? 0,
   decide(working, { tenant, streamId: invoiceId, command }, { recordedAtMs }) {
     let invoice = working.find({ tenant, invoiceId });
     const decision = decide(command, { invoiceId, invoice, recordedAtMs });

@@ -1,5 +1,14 @@
+import { eventStoreMigrations } from '@billhook/event-store';
+import { migrate } from '@billhook/postgres';
+import type { Migration, Pool } from '@billhook/postgres';
+
 /** The schema that this service owns: its event store and its read model. */
 export const SCHEMA = 'invoice';
+
+/** Brings the schema up to date, safely from several processes at once. */
+export async function migrateInvoices(pool: Pool): Promise<void> {
+  await migrate(pool, { schema: SCHEMA, migrations });
+}
 
 /**
  * Invoices as their events left them, one row each: it is written in the transaction of the events
@@ -8,7 +17,7 @@ export const SCHEMA = 'invoice';
  * Times are milliseconds since 1970. Ids are compared byte by byte. There is no index but the key:
  * every further one would make each write dearer.
  */
-export const createInvoiceTable = `
+const createInvoiceTable = `
 create table ${SCHEMA}.invoice (
   tenant text collate "C" not null,
   invoice_id text collate "C" not null,
@@ -26,3 +35,8 @@ create table ${SCHEMA}.invoice (
   check ((status = 'paid') = (amount_received_minor is not null)),
   check ((status = 'paid') = (paid_at_ms is not null))
 ) with (fillfactor = 85)`;
+
+const migrations: readonly Migration[] = [
+  ...eventStoreMigrations(SCHEMA),
+  { number: 2, name: 'invoice', sql: createInvoiceTable },
+];
