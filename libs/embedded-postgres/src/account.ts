@@ -3,6 +3,7 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Binaries } from './binaries.ts';
 import { EmbeddedPostgresError } from './errors.ts';
+import { SERVER_ENVIRONMENT } from './server-settings.ts';
 
 /** A user of the machine. */
 export interface Account {
@@ -152,7 +153,12 @@ async function permittedCapabilities(): Promise<bigint> {
 /** Tries the call itself: `setpriv` may be missing, or a container may forbid the change of user. */
 function assertRuns(identity: Identity, binaries: Binaries): void {
   const { file, args, owner } = invocation(identity, binaries.postgres, ['--version']);
-  const result = spawnSync(file, args, { ...owner, encoding: 'utf8', cwd: '/' });
+  const result = spawnSync(file, args, {
+    ...owner,
+    encoding: 'utf8',
+    cwd: '/',
+    env: SERVER_ENVIRONMENT,
+  });
   if (result.status === 0) {
     return;
   }

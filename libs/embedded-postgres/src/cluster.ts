@@ -7,6 +7,7 @@ import { accountOf, invocation } from './account.ts';
 import type { Account, Identity } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { EmbeddedPostgresError } from './errors.ts';
+import { SERVER_ENVIRONMENT } from './server-settings.ts';
 import type { Durability } from './server-settings.ts';
 
 /** What lies in the data folder. */
@@ -26,9 +27,6 @@ const UNFINISHED_PREFIX = 'cluster-unfinished-';
 const PASSWORD_BYTES = 24;
 const OWNER_ONLY_FILE = 0o600;
 
-/** Postgres runs with nothing of our environment: variables such as PGPORT would change it. */
-export const SERVER_ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' } as const;
-
 const execute = promisify(execFile);
 
 export function clusterFiles(dataDir: string): ClusterFiles {
@@ -39,11 +37,17 @@ export function clusterFiles(dataDir: string): ClusterFiles {
   };
 }
 
+/** A folder that cannot be looked into is no absent one: the password must not be made anew. */
 export async function clusterExists(files: ClusterFiles): Promise<boolean> {
-  return stat(join(files.cluster, 'PG_VERSION')).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await stat(files.cluster);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /**

@@ -5,11 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { accountOf, invocation } from './account.ts';
 import type { Identity } from './account.ts';
 import type { Binaries } from './binaries.ts';
-import { SERVER_ENVIRONMENT } from './cluster.ts';
 import type { ClusterFiles } from './cluster.ts';
 import { EmbeddedPostgresError } from './errors.ts';
 import { readPostmaster } from './postmaster.ts';
-import { serverArguments } from './server-settings.ts';
+import { SERVER_ENVIRONMENT, serverArguments } from './server-settings.ts';
 import type { Durability } from './server-settings.ts';
 
 type Outcome =

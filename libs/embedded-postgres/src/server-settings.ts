@@ -1,6 +1,13 @@
 /** How safe a commit is. Without durability a crash of the machine loses everything: tests only. */
 export type Durability = 'full' | 'none';
 
+/** Postgres runs with nothing of our environment: variables such as PGPORT would change it. */
+export const SERVER_ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+  TZ: 'UTC',
+} as const;
+
 /** For a small machine that also runs the services. */
 const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
