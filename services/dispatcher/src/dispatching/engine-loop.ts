@@ -19,10 +19,7 @@ const TICK_AT_LEAST_EVERY_MS = 1_000;
  *
  * @param carryOut starts what an effect asks for; it must neither throw nor wait.
  */
-export function createEngineLoop(
-  engine: Engine,
-  carryOut: (effect: Effect) => void,
-): EngineLoop {
+export function createEngineLoop(engine: Engine, carryOut: (effect: Effect) => void): EngineLoop {
   const waiting: ((engine: Engine, now: Now) => void)[] = [];
   let isRunning = false;
   let timer: NodeJS.Timeout | undefined;

@@ -15,13 +15,8 @@ import type { MatchedSlice } from '../engine/matching.ts';
 import type { RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { renderBody } from '../webhook/body.ts';
+import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import type { EngineLoop } from './engine-loop.ts';
-
-/**
- * How far the clocks of the services may disagree: a subscription counts for events recorded this
- * much before it was registered (design.md, "The barrier").
- */
-export const CLOCK_TOLERANCE_MS = 5_000;
 
 /** The pause while the engine has no room. */
 const FULL_PAUSE_MS = 10;

@@ -15,7 +15,7 @@ const RETRY_LOAD_AFTER_MS = 200;
 export interface LaneKeeper {
   /** To be told of gained, revoked and lost lanes. */
   readonly holder: LaneHolder;
-  /** Ends what is being loaded. */
+  /** Ends what is being loaded. From now on the engine itself gives its lanes up. */
   stop(): void;
 }
 
@@ -33,6 +33,7 @@ export function createLaneKeeper(deps: {
 }): LaneKeeper {
   const { pool, leases, barrier, loop, log } = deps;
   const loading = new Map<number, AbortController>();
+  let stopped = false;
 
   async function load(lane: number, epoch: number, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures += 1) {
@@ -70,13 +71,15 @@ export function createLaneKeeper(deps: {
     holder: {
       gained(lane, epoch) {
         cancelLoading(lane);
+        if (stopped) return leases.release(lane, epoch);
         const abort = new AbortController();
         loading.set(lane, abort);
         void load(lane, epoch, abort.signal);
+        return undefined;
       },
       revoked(lane, epoch) {
         if (cancelLoading(lane)) leases.release(lane, epoch);
-        else loop.input((engine, at) => engine.handOver(lane, at));
+        else if (!stopped) loop.input((engine, at) => engine.handOver(lane, at));
       },
       lost(lane) {
         cancelLoading(lane);
@@ -84,6 +87,7 @@ export function createLaneKeeper(deps: {
       },
     },
     stop() {
+      stopped = true;
       for (const lane of loading.keys()) cancelLoading(lane);
     },
   };

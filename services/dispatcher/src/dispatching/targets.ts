@@ -1,12 +1,12 @@
 import type { SecretBox } from '@billhook/secrets';
 
+import { createTarget, type Target } from '../http/target.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { createSigningKey, type SigningKey } from '../webhook/signature.ts';
 
 /** Where an endpoint is called, and what its deliveries are signed with. */
-export interface Target {
-  readonly endpointId: string;
-  readonly url: URL;
+export interface SigningTarget {
+  readonly address: Target;
   /** The newest first, with the time until which each is valid, wall clock. */
   readonly keys: readonly { readonly key: SigningKey; readonly validUntilMs: number }[];
 }
@@ -16,8 +16,8 @@ export interface Target {
  *
  * @returns a function that throws when a secret cannot be read with the keys that are configured.
  */
-export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint) => Target {
-  const targets = new WeakMap<WatchedEndpoint, Target>();
+export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint) => SigningTarget {
+  const targets = new WeakMap<WatchedEndpoint, SigningTarget>();
   return (endpoint) => {
     let target = targets.get(endpoint);
     if (target === undefined) {
@@ -28,10 +28,9 @@ export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint)
   };
 }
 
-function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): Target {
+function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): SigningTarget {
   return {
-    endpointId: endpoint.endpointId,
-    url: new URL(endpoint.url),
+    address: createTarget(endpoint.url),
     keys: endpoint.secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
       key: createSigningKey(secretBox.decrypt(ciphertext, endpoint.endpointId)),
       validUntilMs,
@@ -40,6 +39,6 @@ function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): Target {
 }
 
 /** The keys that sign now: more than one while a secret is being rotated. */
-export function currentKeys(target: Target, nowMs: number): SigningKey[] {
+export function currentKeys(target: SigningTarget, nowMs: number): SigningKey[] {
   return target.keys.filter(({ validUntilMs }) => nowMs < validUntilMs).map(({ key }) => key);
 }

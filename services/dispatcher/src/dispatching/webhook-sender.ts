@@ -7,7 +7,7 @@ import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { PING_BODY } from '../webhook/body.ts';
 import type { WebhookHeaders } from '../webhook/headers.ts';
 import { sign } from '../webhook/signature.ts';
-import { currentKeys, type Target } from './targets.ts';
+import { currentKeys, type SigningTarget } from './targets.ts';
 
 /** Signs and POSTs. Each call ends with one outcome, never within the call itself. */
 export interface WebhookSender {
@@ -33,7 +33,7 @@ interface Message {
 export function createWebhookSender(deps: {
   readonly sender: Sender;
   readonly view: SubscriptionView;
-  readonly targetOf: (endpoint: WatchedEndpoint) => Target;
+  readonly targetOf: (endpoint: WatchedEndpoint) => SigningTarget;
   readonly headersOf: WebhookHeaders;
   readonly log: Log;
 }): WebhookSender {
@@ -41,10 +41,10 @@ export function createWebhookSender(deps: {
 
   function post(
     endpoint: WatchedEndpoint,
-    { message, timeoutMs }: { readonly message: Message; readonly timeoutMs?: number },
+    { message, timeoutMs }: { readonly message: Message; readonly timeoutMs?: number | undefined },
     onDone: (outcome: AttemptOutcome) => void,
   ): void {
-    let target: Target;
+    let target: SigningTarget;
     try {
       target = targetOf(endpoint);
     } catch (error) {
@@ -58,7 +58,7 @@ export function createWebhookSender(deps: {
     const signature = sign(currentKeys(target, nowMs), { id, timestampSeconds, body });
     const { endpointId } = endpoint;
     const headers = headersOf({ ...message, timestampSeconds, signature, endpointId });
-    sender.send({ url: target.url, headers, body, ...(timeoutMs && { timeoutMs }) }, onDone);
+    sender.send({ target: target.address, headers, body, timeoutMs }, onDone);
   }
 
   return {

@@ -5,6 +5,7 @@ import {
   implement,
   pageSize,
   type CallContext,
+  type Handlers,
   type PageScope,
   type ServedService,
 } from '@billhook/grpc';
@@ -38,7 +39,7 @@ interface DeliveryServiceDependencies {
 
 /** The gRPC service that shows deliveries and acts on them. */
 export function createDeliveryService(deps: DeliveryServiceDependencies): ServedService {
-  return implement(deliveryV1.DeliveryServiceService, {
+  const handlers: Handlers<typeof deliveryV1.DeliveryServiceService> = {
     listDeliveries: (request, context) => list(deps, request, context),
     getDelivery: async (request, { tenant }) => {
       const { delivery, attempts } = await find(deps, request.deliveryId, tenant);
@@ -56,7 +57,8 @@ export function createDeliveryService(deps: DeliveryServiceDependencies): Served
         })),
       };
     },
-  });
+  };
+  return implement(deliveryV1.DeliveryServiceService, { ...handlers });
 }
 
 async function list(

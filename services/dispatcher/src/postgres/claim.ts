@@ -77,7 +77,12 @@ function resultOf(claim: Claim, columns: readonly DueColumns[]): ClaimResult {
   let nextDueAtMs: number | undefined;
   for (const row of columns) {
     if (row.event_id === null) nextDueAtMs ??= row.due_at.getTime();
-    else rows.push({ event: eventOf(claim, row, row.event_id), attempt: row.attempt, ordered: row.ordered });
+    else
+      rows.push({
+        event: eventOf(claim, row, row.event_id),
+        attempt: row.attempt,
+        ordered: row.ordered,
+      });
   }
   return { claim, rows, nextDueAtMs };
 }

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+
+import { LOOPBACK_RANGES } from '@billhook/destinations';
+import {
+  assertLoopback,
+  ConfigurationError,
+  isLoopback,
+  readSettings,
+  type Address,
+  type ProcessConfiguration,
+  type Settings,
+} from '@billhook/runtime';
+
+export interface DispatcherConfig {
+  readonly address: Address;
+  readonly databaseUrl: string;
+  /** What the client of the subscription service dials. */
+  readonly subscriptionTarget: string;
+  readonly lanes: number;
+  readonly retryScheduleMs: readonly number[];
+  readonly deliveryTimeoutMs: number;
+  readonly retentionMs: number;
+  readonly secretKeys: readonly string[];
+  /** CIDRs that may be reached although they are internal. */
+  readonly allowDestinations: readonly string[];
+  /** `sole` when no other dispatcher can be alive, as in a standalone process. */
+  readonly ownership: 'shared' | 'sole';
+  readonly shutdownTimeoutMs: number;
+  readonly version: string;
+}
+
+/** What a process that composes the dispatcher decides itself. */
+export interface DispatcherPlace {
+  readonly databaseUrl: string;
+  readonly secretKeys: readonly string[];
+  readonly ownership: 'shared' | 'sole';
+}
+
+/**
+ * What the dispatcher takes from the settings of the process it runs in.
+ *
+ * @throws ConfigurationError if others could reach it although nobody has allowed that.
+ */
+export function dispatcherConfig(settings: Settings, place: DispatcherPlace): DispatcherConfig {
+  assertLoopback(settings.deliveryAddr.listen, {
+    variable: 'BILLHOOK_DELIVERY_ADDR',
+    allowAnonymous: settings.allowAnonymous,
+  });
+  return {
+    ...place,
+    address: settings.deliveryAddr.listen,
+    subscriptionTarget: settings.subscriptionAddr.target,
+    lanes: settings.lanes,
+    retryScheduleMs: settings.retryScheduleMs,
+    deliveryTimeoutMs: settings.deliveryTimeoutMs,
+    retentionMs: settings.retentionMs,
+    allowDestinations: settings.allowDestinations ?? defaultDestinations(settings),
+    shutdownTimeoutMs: settings.shutdownTimeoutMs,
+    version: readVersion(),
+  };
+}
+
+/** Loopback, as long as nobody outside can register an address. */
+function defaultDestinations(settings: Settings): readonly string[] {
+  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr } = settings;
+  const listening = [httpAddr, invoiceAddr.listen, subscriptionAddr.listen, deliveryAddr.listen];
+  return listening.every(isLoopback) ? LOOPBACK_RANGES : [];
+}
+
+/**
+ * Reads the configuration of a process that runs the dispatcher alone.
+ *
+ * @throws ConfigurationError that names the variable.
+ */
+export function readDispatcherConfig(
+  env: NodeJS.ProcessEnv,
+): DispatcherConfig & ProcessConfiguration {
+  const settings = readSettings(env);
+  const { databaseUrl, secretKeys, logLevel } = settings;
+  if (databaseUrl === undefined) {
+    throw new ConfigurationError(
+      'BILLHOOK_DATABASE_URL is required when the dispatcher runs alone: ' +
+        'set it to the Postgres that holds the events.',
+    );
+  }
+  if (secretKeys.length === 0) {
+    throw new ConfigurationError(
+      'BILLHOOK_SECRET_KEY is required when the dispatcher runs alone: ' +
+        'set it to the key of the subscription service.',
+    );
+  }
+  return {
+    ...dispatcherConfig(settings, { databaseUrl, secretKeys, ownership: 'shared' }),
+    logLevel,
+  };
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  );
+  const isVersioned = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isVersioned ? String(manifest.version) : 'unknown';
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+
+import { createAddressPolicy } from '@billhook/destinations';
+import { openPostgresEventLog } from '@billhook/event-log';
+import { startGrpcServer } from '@billhook/grpc';
+import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
+import { createPool, keepDayPartitions, migrate, type Pool } from '@billhook/postgres';
+import type { Log, RunningService } from '@billhook/runtime';
+import { createSecretBox } from '@billhook/secrets';
+
+import type { DispatcherConfig } from './config.ts';
+import { startDelivering } from './dispatching/delivering.ts';
+import { createPing } from './dispatching/ping.ts';
+import { createTargets } from './dispatching/targets.ts';
+import { createWebhookSender } from './dispatching/webhook-sender.ts';
+import { DEFAULT_LIMITS } from './engine/limits.ts';
+import { createDeliveryService } from './grpc/delivery-service.ts';
+import { createSender, type Sender } from './http/sender.ts';
+import { addLanes } from './postgres/lanes.ts';
+import { migrations, SCHEMA } from './postgres/migrations.ts';
+import { createGrpcSource, createSubscriptionClient } from './subscriptions/grpc-source.ts';
+import { createSubscriptionView } from './subscriptions/view.ts';
+import { createWebhookHeaders } from './webhook/headers.ts';
+
+/** The schema of the event store that is read: the invoice service's. */
+const EVENT_STORE_SCHEMA = 'invoice';
+
+/** Recording, reading, claiming, loading lanes, and what the API asks. */
+const MAX_CONNECTIONS = 8;
+/** Renewals have a connection of their own: nothing may make them wait. */
+const LEASE_CONNECTIONS = 1;
+
+const MAX_RESPONSE_BYTES = 16 * 1024;
+const MAX_ORIGINS = 1_024;
+
+const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
+
+/** What is left of the stop's time for recording the last answers and closing. */
+const STOP_MARGIN_MS = 2_000;
+
+/**
+ * Starts a dispatcher: brings its schema up to date, watches the endpoints, takes its lanes, reads
+ * and delivers. Its `stop` begins nothing new, waits for what is in flight, and gives its lanes up.
+ */
+export async function startDispatcherService(
+  config: DispatcherConfig,
+  { log }: { readonly log: Log },
+): Promise<RunningService> {
+  await using cleanup = new AsyncDisposableStack();
+  const pool = openPool(config, { log, maxConnections: MAX_CONNECTIONS });
+  cleanup.defer(() => pool.end());
+  const leasePool = openPool(config, { log, maxConnections: LEASE_CONNECTIONS });
+  cleanup.defer(() => leasePool.end());
+  await prepareSchema(pool, config);
+  cleanup.defer(keepPartitions(pool, config, log));
+  const subscriptions = createSubscriptionClient(config.subscriptionTarget);
+  cleanup.defer(() => subscriptions.close());
+  const eventLog = await openPostgresEventLog(
+    { pool, log },
+    { schema: EVENT_STORE_SCHEMA, connectionString: config.databaseUrl },
+  );
+  cleanup.defer(() => eventLog.close());
+  const http = openSender(config, log);
+  cleanup.defer(() => http.destroy());
+
+  const view = createSubscriptionView();
+  const sender = createWebhookSender({
+    sender: http,
+    view,
+    targetOf: createTargets(createSecretBox(config.secretKeys)),
+    headersOf: createWebhookHeaders({ version: config.version, random: Math.random }),
+    log,
+  });
+  const delivering = await startDelivering(
+    {
+      pool,
+      leases: openLeases(leasePool, config, log),
+      eventLog,
+      view,
+      source: createGrpcSource(subscriptions),
+      subscriptions,
+      sender,
+      log,
+    },
+    config,
+  );
+  cleanup.defer(() => delivering.stop(Math.max(0, config.shutdownTimeoutMs - STOP_MARGIN_MS)));
+  const { barrier } = delivering;
+  const ping = createPing({ barrier, view, sender }, { timeoutMs: config.deliveryTimeoutMs });
+  const service = createDeliveryService({ pool, view, ping });
+  const { address } = config;
+  const server = await startGrpcServer({ address, services: [service], log });
+  cleanup.defer(() => server.stop(config.shutdownTimeoutMs));
+  const opened = cleanup.move();
+  return { name: 'dispatcher', address: server.address, stop: () => opened.disposeAsync() };
+}
+
+function openPool(
+  { databaseUrl }: DispatcherConfig,
+  options: { readonly log: Log; readonly maxConnections: number },
+): Pool {
+  return createPool({
+    connectionString: databaseUrl,
+    applicationName: 'billhook-dispatcher',
+    ...options,
+  });
+}
+
+async function prepareSchema(pool: Pool, config: DispatcherConfig): Promise<void> {
+  await migrate(pool, { schema: SCHEMA, migrations });
+  await addLanes(pool, config.lanes);
+  await keepAttempts(pool, config);
+}
+
+function keepAttempts(pool: Pool, { retentionMs }: DispatcherConfig): Promise<void> {
+  return keepDayPartitions(pool, { table: `${SCHEMA}.attempt`, nowMs: Date.now(), retentionMs });
+}
+
+/** Keeps the delivery log's partitions. Returns what ends that. */
+function keepPartitions(pool: Pool, config: DispatcherConfig, log: Log): () => Promise<void> {
+  let underWay = Promise.resolve();
+  const timer = setInterval(() => {
+    underWay = keepAttempts(pool, config).catch((error: unknown) => {
+      log.warn({ err: error }, 'the partitions of the delivery log could not be kept');
+    });
+  }, KEEP_PARTITIONS_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    return underWay;
+  };
+}
+
+function openLeases(pool: Pool, config: DispatcherConfig, log: Log): LaneLeases {
+  return createLaneLeases(
+    { pool, log, monotonicMs: () => performance.now() },
+    {
+      schema: SCHEMA,
+      lanes: config.lanes,
+      ownerId: randomUUID(),
+      ownership: config.ownership,
+    },
+  );
+}
+
+function openSender(config: DispatcherConfig, log: Log): Sender {
+  return createSender(
+    { policy: createAddressPolicy({ allow: config.allowDestinations }), log },
+    {
+      timeoutMs: config.deliveryTimeoutMs,
+      maxResponseBytes: MAX_RESPONSE_BYTES,
+      connectionsPerOrigin: DEFAULT_LIMITS.maxInFlightPerEndpoint,
+      maxOrigins: MAX_ORIGINS,
+    },
+  );
+}

@@ -1,0 +1,5 @@
+/**
+ * How far the clocks of the services may disagree: a subscription counts for events recorded this
+ * much before it was registered (design.md, "The barrier").
+ */
+export const CLOCK_TOLERANCE_MS = 5_000;

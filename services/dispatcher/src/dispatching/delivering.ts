@@ -1,0 +1,133 @@
+import type { EventLogReader } from '@billhook/event-log';
+import type { LaneLeases } from '@billhook/lane-leases';
+import type { Pool } from '@billhook/postgres';
+import type { Log } from '@billhook/runtime';
+
+import { Engine } from '../engine/engine.ts';
+import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { createRecorder } from '../postgres/recorder.ts';
+import { createRevisionBarrier, type RevisionBarrier } from '../subscriptions/barrier.ts';
+import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
+import { subscribes } from '../subscriptions/subscribes.ts';
+import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
+import { startWatch, type SubscriptionSource } from '../subscriptions/watch.ts';
+import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
+import { createEffects } from './effects.ts';
+import { createEngineLoop, now, type EngineLoop } from './engine-loop.ts';
+import { createEventReader } from './event-reader.ts';
+import { createLaneKeeper } from './lane-keeper.ts';
+import { createOwnerRequests } from './owner-requests.ts';
+import type { WebhookSender } from './webhook-sender.ts';
+
+/** How often the engine learns until when its leases are safe. */
+const LEASE_CHECK_EVERY_MS = 250;
+const DRAIN_CHECK_EVERY_MS = 20;
+
+export interface DeliveringDependencies {
+  readonly pool: Pool;
+  readonly leases: LaneLeases;
+  readonly eventLog: EventLogReader;
+  readonly view: SubscriptionView;
+  readonly source: SubscriptionSource;
+  readonly subscriptions: SubscriptionClient;
+  readonly sender: WebhookSender;
+  readonly log: Log;
+}
+
+export interface DeliveringOptions {
+  readonly retryScheduleMs: readonly number[];
+  readonly deliveryTimeoutMs: number;
+  readonly retentionMs: number;
+}
+
+/** The engine at work on the lanes of this process. */
+export interface Delivering {
+  readonly barrier: RevisionBarrier;
+  /**
+   * Begins nothing new, parks what was not sent, waits for the answers to what is in flight, records
+   * them and gives the lanes up. What is not answered after `timeoutMs` is left to a successor.
+   */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+/** Puts an engine to work: watches the endpoints, takes lanes, reads their events and delivers. */
+export async function startDelivering(
+  deps: DeliveringDependencies,
+  options: DeliveringOptions,
+): Promise<Delivering> {
+  const { pool, leases, eventLog, view, source, subscriptions, sender, log } = deps;
+  const reading = new AbortController();
+  const ended = new AbortController();
+  const recorder = createRecorder({ pool, leases, log });
+  const loop: EngineLoop = createEngineLoop(
+    createEngine(view, options),
+    createEffects(
+      {
+        pool,
+        recorder,
+        leases,
+        sender,
+        subscriptions,
+        log,
+        signal: ended.signal,
+        onRecorded: (recording) => requests.recorded(recording),
+      },
+      () => loop,
+    ),
+  );
+  const watch = startWatch({ source, view, log }, (changes) => {
+    loop.input((engine, at) => engine.endpointsChanged(idsOf(changes), at));
+  });
+  const barrier = createRevisionBarrier({ source, watch, log });
+  const reader = createEventReader({ eventLog, barrier, view, loop, log });
+  const requests = createOwnerRequests({ pool, eventLog, leases, loop, log });
+  const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
+  await leases.start(keeper.holder);
+  const leaseTimer = setInterval(() => {
+    loop.input((engine, at) => engine.leaseExtended(leases.safeUntilMs(), at));
+  }, LEASE_CHECK_EVERY_MS);
+  const running = Promise.all([reader.run(reading.signal), requests.run(reading.signal)]);
+
+  return {
+    barrier,
+    async stop(timeoutMs) {
+      reading.abort();
+      await running;
+      keeper.stop();
+      loop.input((engine, at) => engine.drain(at));
+      leases.leave();
+      await drained(loop, timeoutMs);
+      ended.abort();
+      clearInterval(leaseTimer);
+      loop.stop();
+      await leases.stop();
+      await watch.close();
+    },
+  };
+}
+
+function createEngine(view: SubscriptionView, options: DeliveringOptions): Engine {
+  return new Engine({
+    ...options,
+    limits: DEFAULT_LIMITS,
+    random: Math.random,
+    revision: () => view.revision(),
+    view: (endpointId) => view.endpoint(endpointId),
+    matches({ endpointId }, event) {
+      const endpoint = view.endpoint(endpointId);
+      return endpoint !== undefined && subscribes(endpoint, event, CLOCK_TOLERANCE_MS);
+    },
+  });
+}
+
+function idsOf({ changed, removed }: ViewChanges): string[] {
+  return [...changed, ...removed].map(({ endpointId }) => endpointId);
+}
+
+/** Waits until the engine has given all its lanes up. */
+async function drained(loop: EngineLoop, timeoutMs: number): Promise<void> {
+  const deadlineMs = now().monotonicMs + timeoutMs;
+  while (loop.engine.usage().lanes > 0 && now().monotonicMs < deadlineMs) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_EVERY_MS));
+  }
+}
