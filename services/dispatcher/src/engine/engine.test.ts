@@ -45,6 +45,7 @@ function receivedBy(world: Simulation, endpointId: string): number {
 function expectIdle(world: Simulation): void {
   expect(world.usage()).toMatchObject({ inFlight: 0, held: 0, heldBytes: 0, unrecorded: 0 });
   expect(world.parkedRows()).toBe(0);
+  expect(world.needlessSends).toBe(0);
   for (const { progress, events } of world.lanes) expect(progress).toBe(events.length);
 }
 

@@ -52,6 +52,8 @@ export class Simulation {
   readonly settled = new Map<string, string>();
   behaviour: Behaviour;
   sends = 0;
+  /** Sends of what was recorded as delivered before: there must be none. */
+  needlessSends = 0;
 
   private readonly random: () => number;
   private nowMs = 1_000_000;
@@ -219,6 +221,8 @@ export class Simulation {
     const hangs = this.random() < this.behaviour.hangRate;
     const fails = hangs || this.random() < this.behaviour.failureRate;
     this.sends += 1;
+    const key = `${endpointLane.endpoint.id} ${event.id}`;
+    if (this.settled.get(key) === 'delivered') this.needlessSends += 1;
     // A receiver sees the request at once; only its answer is late.
     if (!fails) this.receive(endpointLane.endpoint.id, event);
     const outcome: AttemptOutcome = fails

@@ -1,0 +1,297 @@
+import { createPool, migrate, transaction, type Pool } from '@billhook/postgres';
+import { createLog } from '@billhook/runtime';
+import { useTestDatabase } from '@billhook/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import type { LogEvent } from '../engine/delivery.ts';
+import type { Claim, ClaimResult } from '../engine/effect.ts';
+import { createEndpointLane } from '../engine/endpoint-lane.ts';
+import { createEndpoint } from '../engine/endpoint.ts';
+import { createLaneWindow } from '../engine/lane-window.ts';
+import type { LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
+import { readDueRows } from './claim.ts';
+import { getDelivery, listDeliveries } from './deliveries.ts';
+import { addLanes, loadLane, wasRecorded } from './lanes.ts';
+import { migrations, SCHEMA } from './migrations.ts';
+import { writeRecording } from './record.ts';
+import { insertRequest, readRequests } from './requests.ts';
+
+const database = useTestDatabase();
+const LANE = 3;
+const ENDPOINT = `ep_${'a'.repeat(32)}`;
+const OTHER_ENDPOINT = `ep_${'b'.repeat(32)}`;
+const NOW_MS = Date.now();
+let pool: Pool;
+
+beforeAll(async () => {
+  pool = createPool({
+    connectionString: database.connectionString,
+    applicationName: 'test',
+    maxConnections: 4,
+    log: createLog({ level: 'silent', service: 'test' }),
+  });
+  await migrate(pool, { schema: SCHEMA, migrations });
+});
+
+beforeEach(async () => {
+  await pool.query(`truncate dispatcher.parked, dispatcher.parked_event, dispatcher.attempt,
+    dispatcher.lane_progress, dispatcher.owner_request`);
+  await addLanes(pool, 4);
+});
+
+afterAll(() => pool.end());
+
+function event(position: number, invoiceId = 'invoice-1'): LogEvent {
+  return {
+    lane: LANE,
+    position,
+    id: `evt_${String(position).padStart(32, '0')}`,
+    tenant: 'default',
+    invoiceId,
+    sequence: position,
+    type: 'invoice_updated',
+    recordedAtMs: NOW_MS,
+    traceparent: undefined,
+    body: Buffer.from(`{"position":${position}}`),
+  };
+}
+
+function parked(position: number, overrides: Partial<ParkedRow> = {}): ParkedRow {
+  return {
+    event: event(position),
+    endpointId: ENDPOINT,
+    attempt: 0,
+    notBeforeMs: NOW_MS,
+    ordered: true,
+    ...overrides,
+  };
+}
+
+function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecorded[]> {
+  const recording: LaneRecording = {
+    lane: LANE,
+    epoch: 1,
+    progress: 10,
+    settledAhead: [],
+    attempts: [],
+    settledRows: [],
+    retriedRows: [],
+    parkedRows: [],
+    cancelEndpoints: [],
+    carriedOut: [],
+    listEndpoints: [],
+    ...overrides,
+  };
+  return transaction(pool, (client) => writeRecording(client, number, [recording]));
+}
+
+function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
+  const window = createLaneWindow({ lane: LANE, epoch: 1, progress: 0, settledAhead: [] });
+  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
+  for (const position of claimed) endpointLane.claimed.set(position, undefined as never);
+  return { endpointLane, limit };
+}
+
+async function claim(limit: number, claimed: readonly number[] = []): Promise<ClaimResult> {
+  const [result] = await readDueRows(pool, [claimOf(ENDPOINT, limit, claimed)], NOW_MS + 1_000);
+  if (result === undefined) throw new Error('a claim has a result');
+  return result;
+}
+
+function positionsOf({ rows }: ClaimResult): number[] {
+  return rows.map((row) => row.event.position);
+}
+
+describe('parked rows', () => {
+  test('only the oldest of a pair is due, and its settlement makes the next one due', async () => {
+    await write({ parkedRows: [parked(1), parked(2)] });
+    await write({ parkedRows: [parked(3), parked(4, { event: event(4, 'invoice-2') })] });
+    expect(positionsOf(await claim(10))).toEqual([1, 4]);
+    await write({ settledRows: [{ position: 1, endpointId: ENDPOINT }] });
+    expect(positionsOf(await claim(10)).toSorted()).toEqual([2, 4]);
+    await write({ settledRows: [{ position: 2, endpointId: ENDPOINT }] });
+    expect(positionsOf(await claim(10)).toSorted()).toEqual([3, 4]);
+  });
+
+  test('a pair of another endpoint is another pair', async () => {
+    await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
+    await write({ parkedRows: [parked(2, { endpointId: OTHER_ENDPOINT })] });
+    expect(positionsOf(await claim(10))).toEqual([1]);
+    const [other] = await readDueRows(pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
+    expect(other?.rows.map((row) => row.event.position)).toEqual([1]);
+  });
+
+  test('a failed attempt moves the time of the next one, which the claim names', async () => {
+    await write({ parkedRows: [parked(1)] });
+    const notBeforeMs = NOW_MS + 60_000;
+    await write({
+      retriedRows: [{ position: 1, endpointId: ENDPOINT, attempt: 4, notBeforeMs }],
+    });
+    expect(await claim(10)).toMatchObject({ rows: [], nextDueAtMs: notBeforeMs });
+  });
+
+  test('what is claimed already is left out, and the limit holds', async () => {
+    const rows = [1, 2, 3, 4].map((position) =>
+      parked(position, { event: event(position, `invoice-${position}`) }),
+    );
+    await write({ parkedRows: rows });
+    expect(positionsOf(await claim(2, [1]))).toHaveLength(2);
+    expect(positionsOf(await claim(10, [1, 3])).toSorted()).toEqual([2, 4]);
+  });
+
+  test('a claimed row brings its event with the very same body', async () => {
+    await write({ parkedRows: [parked(1, { attempt: 2 })] });
+    const { rows } = await claim(10);
+    expect(rows).toEqual([{ event: event(1), attempt: 2, ordered: true }]);
+  });
+
+  test('an event is kept as long as somebody waits for it', async () => {
+    await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
+    await write({ settledRows: [{ position: 1, endpointId: ENDPOINT }] });
+    const kept = await pool.query('select from dispatcher.parked_event');
+    expect(kept.rowCount).toBe(1);
+    await write({ settledRows: [{ position: 1, endpointId: OTHER_ENDPOINT }] });
+    const swept = await pool.query('select from dispatcher.parked_event');
+    expect(swept.rowCount).toBe(0);
+  });
+
+  test('rows of an unregistered endpoint are cancelled, and the log says so', async () => {
+    await write({ parkedRows: [parked(1), parked(2)] });
+    const [result] = await write({ cancelEndpoints: [ENDPOINT] });
+    expect(result).toMatchObject({ cancelled: [{ endpointId: ENDPOINT, rows: 2 }] });
+    const listed = await listDeliveries(pool, {
+      tenant: 'default',
+      endpointId: ENDPOINT,
+      beforeEventId: undefined,
+      limit: 10,
+      only: 'cancelled',
+    });
+    expect(listed.map(({ position }) => position)).toEqual([2, 1]);
+    expect((await pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
+  });
+
+  test('all rows of an endpoint are listed as they are after the recording', async () => {
+    const [result] = await write({ parkedRows: [parked(1), parked(2)], listEndpoints: [ENDPOINT] });
+    expect(result).toMatchObject({
+      listed: [
+        {
+          endpointId: ENDPOINT,
+          rows: [
+            { position: 1, invoiceId: 'invoice-1', ordered: true, dueAtMs: NOW_MS },
+            { position: 2, invoiceId: 'invoice-1', ordered: true, dueAtMs: undefined },
+          ],
+        },
+      ],
+    });
+  });
+});
+
+describe('requests to the owner', () => {
+  test('a retry makes a row due at once, and the request goes', async () => {
+    const later = parked(1, { attempt: 1, notBeforeMs: NOW_MS + 3_600_000 });
+    await write({ parkedRows: [later] });
+    const row = { position: 1, endpointId: ENDPOINT };
+    await insertRequest(pool, { ...row, lane: LANE, reviveAttempt: undefined });
+    const [request] = await readRequests(pool, [LANE], []);
+    expect(request).toMatchObject({ ...row, lane: LANE, reviveAttempt: undefined });
+    const requestId = request?.requestId ?? '';
+    await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
+    expect(await readRequests(pool, [LANE], [])).toEqual([]);
+    const [due] = await readDueRows(pool, [claimOf(ENDPOINT, 1)], Date.now() + 1_000);
+    expect(due?.rows).toHaveLength(1);
+  });
+
+  test('a revived row is due although its pair is blocked, and blocks nobody', async () => {
+    await write({ parkedRows: [parked(5), parked(6)] });
+    const row = parked(2, { ordered: false, attempt: 10 });
+    await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
+    await write({ settledRows: [{ position: 5, endpointId: ENDPOINT }] });
+    expect(positionsOf(await claim(10)).toSorted()).toEqual([2, 6]);
+  });
+});
+
+describe('progress', () => {
+  test('a successor learns what is settled above progress and what is parked', async () => {
+    const settledAhead = [{ position: 12, endpointId: ENDPOINT }];
+    await write({ progress: 9, settledAhead, parkedRows: [parked(1), parked(2)] });
+    const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
+    expect({ ...loaded, settledAhead: [...loaded.settledAhead] }).toEqual({
+      lane: LANE,
+      epoch: 2,
+      progress: 9,
+      settledAhead,
+      parked: [{ endpointId: ENDPOINT, rows: 2, nextDueAtMs: NOW_MS }],
+    });
+  });
+
+  test('a recording that was committed unheard is recognised', async () => {
+    await write({}, 7);
+    const lanes = [{ lane: LANE, epoch: 1 }] as LaneRecording[];
+    const ask = (number: number): Promise<boolean> =>
+      transaction(pool, (client) => wasRecorded(client, { number, lanes }));
+    expect(await ask(7)).toBe(true);
+    expect(await ask(8)).toBe(false);
+  });
+});
+
+describe('the delivery log', () => {
+  const attempt = {
+    event: event(1),
+    endpointId: ENDPOINT,
+    attempt: 1,
+    startedAtMs: NOW_MS,
+    durationMs: 12,
+    outcome: 'rejected' as const,
+    status: 500,
+    detail: 'a "quoted" \\ answer',
+    settlement: undefined,
+  };
+  const key = { tenant: 'default', eventId: event(1).id, endpointId: ENDPOINT };
+
+  test('a delivery shows its attempts, and where it stands', async () => {
+    await write({ attempts: [attempt], parkedRows: [parked(1, { attempt: 1 })] });
+    expect(await getDelivery(pool, key)).toMatchObject({
+      delivery: { attempt: 1, standing: { kind: 'parked', dueAtMs: NOW_MS } },
+      attempts: [{ attempt: 1, outcome: 'rejected', status: 500, detail: attempt.detail }],
+    });
+    const delivered = {
+      ...attempt,
+      attempt: 2,
+      outcome: 'delivered' as const,
+      status: 204,
+      detail: undefined,
+      settlement: 'delivered' as const,
+    };
+    await write({ attempts: [delivered], settledRows: [{ position: 1, endpointId: ENDPOINT }] });
+    expect(await getDelivery(pool, key)).toMatchObject({
+      delivery: { standing: { kind: 'settled', settlement: 'delivered' } },
+      attempts: [{ attempt: 1 }, { attempt: 2, outcome: 'delivered', status: 204 }],
+    });
+  });
+
+  test('what is another tenant’s is not found', async () => {
+    await write({ attempts: [attempt], parkedRows: [parked(1)] });
+    expect(await getDelivery(pool, { ...key, tenant: 'other' })).toBeUndefined();
+  });
+
+  test('a list holds parked and settled deliveries, newest events first, page by page', async () => {
+    const settled = [1, 2, 3].map((position) => ({
+      ...attempt,
+      event: event(position),
+      outcome: 'delivered' as const,
+      settlement: 'delivered' as const,
+    }));
+    await write({ attempts: settled, parkedRows: [parked(4), parked(5)] });
+    const query = { tenant: 'default', endpointId: ENDPOINT, limit: 3, only: undefined };
+    const first = await listDeliveries(pool, { ...query, beforeEventId: undefined });
+    expect(first.map(({ position }) => position)).toEqual([5, 4, 3]);
+    const second = await listDeliveries(pool, { ...query, beforeEventId: first.at(-1)?.eventId });
+    expect(second.map(({ position }) => position)).toEqual([2, 1]);
+    const waiting = await listDeliveries(pool, {
+      ...query,
+      beforeEventId: undefined,
+      only: 'waiting',
+    });
+    expect(waiting.map(({ position }) => position)).toEqual([5]);
+  });
+});
