@@ -1,3 +1,4 @@
+export { isUnavailable } from './availability.ts';
 export { keepDayPartitions } from './day-partitions.ts';
 export type { DayPartitions } from './day-partitions.ts';
 export { listen } from './listen.ts';
