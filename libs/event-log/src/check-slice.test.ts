@@ -57,6 +57,11 @@ describe('checking a slice', () => {
     expect(check).toMatchObject({ kind: 'halted', position: 5, reason: 'lost_tail' });
   });
 
+  it('halts when the log ends before where it begins, though no event is known', () => {
+    const check = checkSlice(undefined, slice(5, [], { kind: 'none' }), positionOf);
+    expect(check).toMatchObject({ kind: 'halted', position: 5, reason: 'lost_tail' });
+  });
+
   it('halts when another history stands where it reads from', () => {
     const other: Predecessor = { kind: 'event', id: 'other' };
     const check = checkSlice(known(5), slice(5, [record(6)], other), positionOf);
@@ -109,7 +114,7 @@ function positionOf(event: LogRecord): number {
 function slice(
   after: number,
   events: readonly LogRecord[],
-  predecessor: Predecessor = { kind: 'event', id: idAt(after) },
+  predecessor: Predecessor = after === 0 ? { kind: 'none' } : { kind: 'event', id: idAt(after) },
 ): LaneSlice {
   return { lane: 0, after, predecessor, events };
 }

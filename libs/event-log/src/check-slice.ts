@@ -42,7 +42,7 @@ export type SliceCheck<Decoded> =
  * dropped only if its position and its id agree with what was seen; nothing is ever skipped.
  *
  * @param known the last event taken from the lane; absent when none was, or its id is not known:
- *   the slice must then begin right after its `after`.
+ *   the slice must then begin right after its `after`, and the log must hold something there.
  * @param decode turns a record into what the reader works with; it throws for one that it cannot
  *   understand.
  */
@@ -63,7 +63,7 @@ export function checkSlice<Decoded>(
     ...(cause === undefined ? {} : { cause }),
   });
 
-  const lost = known === undefined ? undefined : judgePredecessor(known, slice);
+  const lost = judgePredecessor(known, slice);
   if (lost !== undefined) return halt(slice.after, lost);
   for (const record of slice.events) {
     const expected = (last?.position ?? slice.after) + 1;
@@ -84,8 +84,11 @@ export function checkSlice<Decoded>(
 }
 
 /** Compares what the log holds at the slice's beginning with what was read there. */
-function judgePredecessor(known: KnownEvent, slice: LaneSlice): HaltReason | undefined {
-  if (slice.after !== known.position) return undefined;
-  if (slice.predecessor.kind === 'none') return 'lost_tail';
-  return slice.predecessor.id === known.id ? undefined : 'another_event';
+function judgePredecessor(
+  known: KnownEvent | undefined,
+  { after, predecessor }: LaneSlice,
+): HaltReason | undefined {
+  if (predecessor.kind === 'none') return after === 0 ? undefined : 'lost_tail';
+  const isKnown = known?.position === after;
+  return isKnown && predecessor.id !== known.id ? 'another_event' : undefined;
 }

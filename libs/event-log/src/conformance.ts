@@ -57,8 +57,8 @@ export function describeEventLog(name: string, start: () => Promise<EventLogHarn
 
 interface Setup {
   readonly harness: EventLogHarness;
-  open(): Promise<EventLogReader>;
-  streamIn(lane: number, label: string): Stream;
+  readonly open: () => Promise<EventLogReader>;
+  readonly streamIn: (lane: number, label: string) => Stream;
 }
 
 /** Lane 0 is read here, lane 1 stays empty, the others belong to the other groups of tests. */
