@@ -19,22 +19,22 @@ function toPlain(value: unknown): unknown {
   if (isTimestamp(value)) {
     return new Date(Number(value.seconds) * 1_000 + value.nanos / 1_000_000).toISOString();
   }
-  if ('$case' in value && 'value' in value) {
-    return { [String(value.$case)]: toPlain(value.value) };
-  }
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, each]) => isSet(each))
-      .map(([name, each]) =>
-        name === 'change' ? Object.entries(Object(toPlain(each)))[0] : [name, toPlain(each)],
-      ),
-  );
+  return Object.fromEntries(Object.entries(value).filter(isSet).map(toPlainEntry));
 }
 
-function isSet(value: unknown): boolean {
+/** A oneof is named in JSON after the member that is set. */
+function toPlainEntry([name, value]: [string, unknown]): readonly [string, unknown] {
+  return isOneof(value) ? [value.$case, toPlain(value.value)] : [name, toPlain(value)];
+}
+
+function isSet([, value]: [string, unknown]): boolean {
   return value !== undefined && value !== '' && value !== 0 && value !== 0n;
 }
 
 function isTimestamp(value: object): value is { seconds: bigint; nanos: number } {
   return 'seconds' in value && typeof value.seconds === 'bigint' && 'nanos' in value;
+}
+
+function isOneof(value: unknown): value is { $case: string; value: unknown } {
+  return typeof value === 'object' && value !== null && '$case' in value;
 }

@@ -2,29 +2,29 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { call, createGrpcClient } from '@billhook/grpc';
-import { invoiceV1 } from '@billhook/contracts';
 import { useTestDatabase } from '@billhook/testing';
 import { describe, expect, test } from 'vitest';
 import type { ChildProcess } from 'node:child_process';
 
 const database = useTestDatabase();
 
-const options = { timeoutMs: 10_000 };
-const create: invoiceV1.CreateInvoiceRequest = {
-  requestId: '',
-  invoiceId: '',
-  amount: { currencyCode: 'USD', units: 1n, nanos: 0 },
-  dueDate: undefined,
-  description: undefined,
-};
-
-function run(file: string, env: NodeJS.ProcessEnv): ChildProcess {
+function run(file: string, env: NodeJS.ProcessEnv, args: readonly string[] = []): ChildProcess {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  return spawn(process.execPath, [path], {
+  return spawn(process.execPath, [path, ...args], {
     env: { PATH: process.env['PATH'], BILLHOOK_LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+/** Runs the client of the repository: what it printed, and how it ended. */
+async function runClient(address: string, line: string) {
+  const env = { BILLHOOK_INVOICE_ADDR: address };
+  const client = run('../../../scripts/invoice.ts', env, line.split(' '));
+  const exit = once(client, 'exit');
+  const [output, complaint] = await Promise.all([readAll(client.stdout), readAll(client.stderr)]);
+  const [code]: unknown[] = await exit;
+  const printed: unknown = output === '' ? undefined : JSON.parse(output);
+  return { printed, complaint, code };
 }
 
 /** What the process printed on a stream until it closed it. */
@@ -60,10 +60,16 @@ describe('the service in a process of its own', () => {
     const [announced] = await readUntilReady(service);
     expect(announced).toMatch(/^invoice listening on 127\.0\.0\.1:\d+$/);
     const address = announced?.split(' ').at(-1) ?? '';
-    const client = createGrpcClient(invoiceV1.InvoiceServiceClient, address, { retryable: [] });
-    const { invoice } = await call(client.createInvoice, create, options);
-    expect(invoice?.status).toBe('INVOICE_STATUS_PENDING');
-    client.close();
+    const made = await runClient(address, 'create --amount 1550.5 --currency USD --id a');
+    expect(made).toMatchObject({
+      printed: { invoiceId: 'a', status: 'INVOICE_STATUS_PENDING', etag: '1' },
+      code: 0,
+    });
+    expect(await runClient(address, 'get --id a')).toEqual(made);
+    expect(await runClient(address, 'pay --id a --amount 1 --currency EUR')).toMatchObject({
+      complaint: expect.stringContaining('INVALID_ARGUMENT (CURRENCY_MISMATCH)'),
+      code: 1,
+    });
     service.kill('SIGTERM');
     service.kill('SIGTERM');
     expect(await once(service, 'exit')).toEqual([0, null]);

@@ -53,10 +53,9 @@ export function combine<Fields extends FieldRecord>(fields: Fields): Field<Value
       violations.push(...field.violations);
     }
   }
-  // The loop has put the value of each field under the field's own name.
-  return violations.length === 0
-    ? { kind: 'valid', value: values as Values<Fields> }
-    : { kind: 'invalid', violations };
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the loop has put each value under its name.
+  const value = values as Values<Fields>;
+  return violations.length === 0 ? { kind: 'valid', value } : { kind: 'invalid', violations };
 }
 
 /** Makes a field of a check that throws a ServiceError when the field is invalid. */

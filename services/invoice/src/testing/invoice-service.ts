@@ -187,13 +187,16 @@ function ask<Request, Response>(
 }
 
 function sendBytes(client: Client, method: string, bytes: Uint8Array): Promise<number> {
-  const asTheyAre = (each: Buffer) => each;
   const path = `/billhook.invoice.v1.InvoiceService/${method}`;
   return new Promise((resolve) => {
-    client.makeUnaryRequest(path, asTheyAre, asTheyAre, Buffer.from(bytes), (error) =>
+    client.makeUnaryRequest(path, keepBytes, keepBytes, Buffer.from(bytes), (error) =>
       resolve(error === null ? 0 : error.code),
     );
   });
+}
+
+function keepBytes(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function invoiceOf(response: { readonly invoice: Invoice | undefined }): Invoice {
