@@ -78,11 +78,17 @@ export async function readPassword(files: ClusterFiles): Promise<string> {
   return (await readFile(files.password, 'utf8')).trim();
 }
 
+/** The program that was making one may outlive a kill of its parent, and write for a moment more. */
 async function removeUnfinished(dataDir: string): Promise<void> {
   const names = await readdir(dataDir);
   const unfinished = names.filter((name) => name.startsWith(UNFINISHED_PREFIX));
   for (const name of unfinished) {
-    await rm(join(dataDir, name), { recursive: true, force: true });
+    await rm(join(dataDir, name), {
+      recursive: true,
+      force: true,
+      maxRetries: 10,
+      retryDelay: 100,
+    });
   }
 }
 

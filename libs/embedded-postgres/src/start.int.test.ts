@@ -151,6 +151,18 @@ describe('the embedded Postgres', () => {
     expect(await readdir(dataDir)).toEqual(['cluster', 'password', 'postgres.log']);
   });
 
+  test('makes the database anew when a kill came while it was being made', async () => {
+    const parent = spawn(process.execPath, [fixture, dataDir], { stdio: 'ignore' });
+    const exited = once(parent, 'exit');
+    await vi.waitUntil(async () => (await readdir(dataDir).catch(() => [])).length > 1);
+    parent.kill('SIGKILL');
+    await exited;
+
+    const postgres = await start();
+
+    expect(await query(postgres.connectionString, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
   test('says what Postgres said when it does not start', async () => {
     await (await start()).stop();
     await writeFile(join(dataDir, 'cluster', 'PG_VERSION'), '9\n');
