@@ -232,7 +232,7 @@ function enter(name: string, monotonicMs: () => number = () => nowMs): Member {
   };
   const rounds = createLeaseRounds(
     { statements, holder, monotonicMs },
-    { ownerId: name, leaseMs, marginMs, soleOwner: false },
+    { ownerId: name, leaseMs, marginMs, ownership: 'shared' },
   );
   return { name, rounds, revoked, lost };
 }

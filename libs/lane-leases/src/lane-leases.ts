@@ -2,8 +2,9 @@ import type { Client, Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 import { fence } from './fence.ts';
 import type { OwnedLane } from './fence.ts';
+import type { LaneHolder } from './lane-holdings.ts';
 import { createLeaseRounds } from './lease-rounds.ts';
-import type { LaneHolder, LeaseRounds } from './lease-rounds.ts';
+import type { LeaseRounds } from './lease-rounds.ts';
 import { createLeaseStatements } from './statements.ts';
 
 export interface LaneLeaseOptions {
@@ -69,21 +70,6 @@ export function createLaneLeases(
   let running: Promise<void> = Promise.resolve();
   const stopping = new AbortController();
 
-  async function runRounds(current: LeaseRounds): Promise<void> {
-    let failures = 0;
-    while (!stopping.signal.aborted) {
-      try {
-        await current.round();
-        if (failures > 0) deps.log.info({ failures }, 'lane leases are renewed again');
-        failures = 0;
-      } catch (error) {
-        failures += 1;
-        if (failures === 1) deps.log.warn({ err: error }, 'lane leases could not be renewed');
-      }
-      if (!stopping.signal.aborted) await nap.sleep(renewEveryMs);
-    }
-  }
-
   function release(lane: number, epoch: number): void {
     rounds?.release(lane, epoch);
     nap.wake();
@@ -99,10 +85,10 @@ export function createLaneLeases(
           ownerId,
           leaseMs,
           marginMs: options.marginMs ?? DEFAULT_MARGIN_MS,
-          soleOwner: options.ownership === 'sole',
+          ownership: options.ownership ?? 'shared',
         },
       );
-      running = runRounds(rounds);
+      running = repeatRounds(rounds, { nap, renewEveryMs, log: deps.log, signal: stopping.signal });
     },
     held: () => rounds?.held() ?? new Map(),
     safeUntilMs: () => rounds?.safeUntilMs() ?? -Infinity,
@@ -122,10 +108,35 @@ export function createLaneLeases(
   };
 }
 
+/** Makes round after round until the signal aborts, whether or not Postgres answers. */
+async function repeatRounds(
+  rounds: LeaseRounds,
+  options: {
+    readonly nap: Nap;
+    readonly renewEveryMs: number;
+    readonly log: Log;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { nap, renewEveryMs, log, signal } = options;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await rounds.round();
+      if (failures > 0) log.info({ failures }, 'lane leases are renewed again');
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      if (failures === 1) log.warn({ err: error }, 'lane leases could not be renewed');
+    }
+    if (!signal.aborted) await nap.sleep(renewEveryMs);
+  }
+}
+
 /** Gives everything up in a last round, once. */
 async function resign(rounds: LeaseRounds, log: Log): Promise<void> {
   rounds.leave();
-  rounds.releaseAll();
+  for (const [lane, epoch] of rounds.held()) rounds.release(lane, epoch);
   try {
     await rounds.round();
   } catch (error) {
@@ -134,7 +145,12 @@ async function resign(rounds: LeaseRounds, log: Log): Promise<void> {
 }
 
 /** A pause that can be cut short, also before it begins. */
-function createNap(): { sleep(durationMs: number): Promise<void>; wake(): void } {
+interface Nap {
+  sleep(durationMs: number): Promise<void>;
+  wake(): void;
+}
+
+function createNap(): Nap {
   let woken = false;
   let end: (() => void) | undefined;
   return {

@@ -1,23 +1,16 @@
-import type { OwnedLane } from './fence.ts';
+import { createLaneHoldings } from './lane-holdings.ts';
+import type { LaneHolder } from './lane-holdings.ts';
 import { createLeaseBook } from './lease-book.ts';
 import type { LeasePlan } from './lease-book.ts';
 import type { LeaseStatements } from './statements.ts';
 
-/** Who works on the lanes. It is called synchronously and must not throw. */
-export interface LaneHolder {
-  /** The lane is ours from now on: load what is recorded of it, then read. */
-  gained(lane: number, epoch: number): void;
-  /** Others should have the lane: settle or park within a second, commit, then `release` it. */
-  revoked(lane: number, epoch: number): void;
-  /** The lane is ours no more: drop what is known of it. */
-  lost(lane: number, epoch: number): void;
-}
-
-export interface LeaseTiming {
+export interface LeaseRoundsOptions {
+  readonly ownerId: string;
   /** A lease whose counter stands still for so long may be taken over. */
   readonly leaseMs: number;
   /** How long before that the last send may begin. */
   readonly marginMs: number;
+  readonly ownership: 'shared' | 'sole';
 }
 
 /** One process's part in sharing the lanes, one round at a time. */
@@ -30,84 +23,50 @@ export interface LeaseRounds {
   round(): Promise<void>;
   held(): ReadonlyMap<number, number>;
   safeUntilMs(): number;
-  /** Notes that the lane is to be given up in the next round. */
+  /** Notes that the lane is to be given up in the next round, if it is held under this epoch. */
   release(lane: number, epoch: number): void;
   /** From the next round on nothing is taken, and everything is revoked. */
   leave(): void;
-  /** Notes that every lane is to be given up in the next round. */
-  releaseAll(): void;
 }
 
-/**
- * A lane in the eyes of this process:
- *
- * ```
- * (others') -> held -> revoked -> releasing -> (free)
- *    ^          |         |
- *    +--- lost -+---------+
- * ```
- * A take-over whose answer was lost shows in the next renewal as a lane that is ours and unknown:
- * it is gained then, which is safe since nothing was done under its epoch. A release whose answer
- * was lost is repeated until it is confirmed, and the lane is not gained again before.
- */
+/** Makes the rounds of a process that holds nothing. */
 export function createLeaseRounds(
   deps: {
     readonly statements: LeaseStatements;
     readonly holder: LaneHolder;
     readonly monotonicMs: () => number;
   },
-  options: LeaseTiming & { readonly ownerId: string; readonly soleOwner: boolean },
+  options: LeaseRoundsOptions,
 ): LeaseRounds {
-  const { statements, holder, monotonicMs } = deps;
+  const { statements, monotonicMs } = deps;
+  const holdings = createLaneHoldings(deps.holder);
   const book = createLeaseBook(options);
-  const held = new Map<number, number>();
-  const revoked = new Set<number>();
-  const releasing = new Map<number, number>();
   let safeUntilMs = -Infinity;
+  let mustSeize = options.ownership === 'sole';
   let joins = 0;
-  let seized = false;
   let leaving = false;
 
-  function gain(lanes: readonly OwnedLane[]): void {
-    for (const { lane, epoch } of lanes) {
-      held.set(lane, epoch);
-      holder.gained(lane, epoch);
-    }
-  }
-
-  function revokeAbove(count: number): void {
-    const kept = [...held].filter(([lane]) => !revoked.has(lane)).toSorted(([a], [b]) => a - b);
-    for (const [lane, epoch] of kept.slice(count)) {
-      revoked.add(lane);
-      holder.revoked(lane, epoch);
-    }
-  }
-
-  function letGo(lane: number): void {
-    held.delete(lane);
-    revoked.delete(lane);
+  /** The rows say whose the lanes are; the renewal that follows finds them. */
+  async function seize(): Promise<void> {
+    await statements.forgetOthers();
+    await statements.takeAll();
+    mustSeize = false;
   }
 
   async function giveUp(): Promise<void> {
-    const lanes = [...releasing].map(([lane, epoch]) => ({ lane, epoch }));
+    const lanes = holdings.releasing();
     if (lanes.length === 0) return;
     await statements.release(lanes);
-    for (const { lane } of lanes) releasing.delete(lane);
+    holdings.gaveUp(lanes);
   }
 
   async function renew(): Promise<void> {
     const sentAtMs = monotonicMs();
     const renewed = await statements.renew();
     safeUntilMs = sentAtMs + options.leaseMs - options.marginMs;
-    const epochs = new Map(renewed.map(({ lane, epoch }) => [lane, epoch]));
-    for (const [lane, epoch] of held) {
-      if (epochs.get(lane) === epoch) continue;
-      letGo(lane);
-      holder.lost(lane, epoch);
-    }
-    const unknown = renewed.filter(({ lane }) => !held.has(lane) && !releasing.has(lane));
-    if (leaving) unknown.forEach(({ lane, epoch }) => releasing.set(lane, epoch));
-    else gain(unknown);
+    const unknown = holdings.confirm(renewed);
+    if (leaving) unknown.forEach(({ lane, epoch }) => holdings.release(lane, epoch));
+    else holdings.gain(unknown);
   }
 
   async function look(): Promise<LeasePlan> {
@@ -115,7 +74,7 @@ export function createLeaseRounds(
     const lanes = await statements.readLanes();
     const members = await statements.readMembers();
     const observation = { lanes, members, askedAtMs, answeredAtMs: monotonicMs() };
-    return book.judge(observation, held.size);
+    return book.judge(observation, holdings.held.size);
   }
 
   async function share(): Promise<void> {
@@ -123,40 +82,29 @@ export function createLeaseRounds(
     await statements.join(joins);
     const plan = await look();
     if (plan.forget.length > 0) await statements.forget(plan.forget);
-    if (plan.take.length > 0) gain(await statements.take(plan.take));
-    revokeAbove(plan.share);
+    if (plan.take.length > 0) holdings.gain(await statements.take(plan.take));
+    holdings.revokeAbove(plan.share);
   }
 
   return {
     async round() {
-      if (options.soleOwner && !seized) {
-        await statements.forgetOthers();
-        await statements.takeAll();
-        seized = true;
-      }
+      if (mustSeize) await seize();
       await giveUp();
       await renew();
       if (leaving) {
         await statements.leave();
-        revokeAbove(0);
+        holdings.revokeAbove(0);
       } else {
         await share();
       }
     },
-    held: () => held,
+    held: () => holdings.held,
     safeUntilMs: () => safeUntilMs,
     release(lane, epoch) {
-      if (held.get(lane) !== epoch) return;
-      letGo(lane);
-      releasing.set(lane, epoch);
+      if (holdings.held.get(lane) === epoch) holdings.release(lane, epoch);
     },
     leave() {
       leaving = true;
-    },
-    releaseAll() {
-      for (const [lane, epoch] of held) releasing.set(lane, epoch);
-      held.clear();
-      revoked.clear();
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { MatchedEvent } from './view.ts';
+import type { MatchedEvent } from './endpoint-index.ts';
 import type { WatchedEndpoint } from './watched-endpoint.ts';
 
 /**

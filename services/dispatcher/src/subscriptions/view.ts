@@ -1,4 +1,6 @@
 import type { subscriptionV1 } from '@billhook/contracts';
+import { createEndpointIndex } from './endpoint-index.ts';
+import type { MatchedEvent } from './endpoint-index.ts';
 import { parseEndpoint, WatchProtocolError } from './watched-endpoint.ts';
 import type { WatchedEndpoint } from './watched-endpoint.ts';
 
@@ -6,13 +8,6 @@ import type { WatchedEndpoint } from './watched-endpoint.ts';
 export interface ViewChanges {
   readonly changed: readonly WatchedEndpoint[];
   readonly removed: readonly WatchedEndpoint[];
-}
-
-/** The part of an event that decides who gets it. */
-export interface MatchedEvent {
-  readonly tenant: string;
-  readonly type: string;
-  readonly recordedAtMs: number;
 }
 
 /** The whole set of endpoints, as it was at a revision. */
@@ -45,7 +40,7 @@ export function createSubscriptionView(): SubscriptionView {
   let revision = 0;
   let eventId = '';
   let endpoints = new Map<string, WatchedEndpoint>();
-  let index: EventIndex = new Map();
+  let index = createEndpointIndex();
   let incoming: Map<string, WatchedEndpoint> | undefined;
 
   function applySnapshot(chunk: subscriptionV1.SnapshotChunk): ViewChanges | undefined {
@@ -58,8 +53,8 @@ export function createSubscriptionView(): SubscriptionView {
     const changes = difference(endpoints, incoming);
     endpoints = incoming;
     incoming = undefined;
-    index = new Map();
-    for (const endpoint of endpoints.values()) addToIndex(index, endpoint);
+    index = createEndpointIndex();
+    for (const endpoint of endpoints.values()) index.add(endpoint);
     revision = Number(chunk.revision);
     eventId = chunk.eventId;
     return changes;
@@ -76,7 +71,7 @@ export function createSubscriptionView(): SubscriptionView {
       const before = endpoints.get(endpoint.endpointId);
       if (before !== undefined) remove(before);
       endpoints.set(endpoint.endpointId, endpoint);
-      addToIndex(index, endpoint);
+      index.add(endpoint);
     }
     revision = next;
     eventId = message.eventId;
@@ -85,7 +80,7 @@ export function createSubscriptionView(): SubscriptionView {
 
   function remove(endpoint: WatchedEndpoint): void {
     endpoints.delete(endpoint.endpointId);
-    removeFromIndex(index, endpoint);
+    index.remove(endpoint);
   }
 
   return {
@@ -93,17 +88,7 @@ export function createSubscriptionView(): SubscriptionView {
     eventId: () => eventId,
     endpoint: (endpointId) => endpoints.get(endpointId),
     endpoints: () => endpoints.values(),
-    match(event, toleranceMs) {
-      const names = index.get(event.tenant);
-      const latestMs = event.recordedAtMs + toleranceMs;
-      const matched = new Set<WatchedEndpoint>();
-      for (const name of [event.type, '*']) {
-        for (const [endpoint, registeredAtMs] of names?.get(name) ?? []) {
-          if (registeredAtMs <= latestMs) matched.add(endpoint);
-        }
-      }
-      return [...matched];
-    },
+    match: (event, toleranceMs) => index.match(event, toleranceMs),
     beginStream() {
       incoming = undefined;
     },
@@ -114,29 +99,6 @@ export function createSubscriptionView(): SubscriptionView {
         : applyChanges(message.value);
     },
   };
-}
-
-/** By tenant and event name: the endpoints, with the time of their registration. */
-type EventIndex = Map<string, Map<string, Map<WatchedEndpoint, number>>>;
-
-function addToIndex(index: EventIndex, endpoint: WatchedEndpoint): void {
-  const names = index.get(endpoint.tenant) ?? new Map<string, Map<WatchedEndpoint, number>>();
-  index.set(endpoint.tenant, names);
-  for (const { event, registeredAtMs } of endpoint.subscriptions) {
-    const subscribed = names.get(event) ?? new Map<WatchedEndpoint, number>();
-    names.set(event, subscribed);
-    subscribed.set(endpoint, registeredAtMs);
-  }
-}
-
-function removeFromIndex(index: EventIndex, endpoint: WatchedEndpoint): void {
-  const names = index.get(endpoint.tenant);
-  for (const { event } of endpoint.subscriptions) {
-    const subscribed = names?.get(event);
-    subscribed?.delete(endpoint);
-    if (subscribed?.size === 0) names?.delete(event);
-  }
-  if (names?.size === 0) index.delete(endpoint.tenant);
 }
 
 /** What is new or other in the second set, and what it has no more. */
