@@ -44,3 +44,16 @@ test('while Postgres is away every call says so, and afterwards the service goes
   expect(await service.get('a')).toEqual(created);
   expect(await service.create(create)).toEqual(created);
 });
+
+test('a stop answers the calls under way, and keeps what it acknowledged', async () => {
+  const ids = Array.from({ length: 300 }, (_, index) => `stop${index}`);
+  const answers = ids.map((invoiceId) => refusal(service.create({ invoiceId, amount })));
+  await Promise.race(answers);
+  await service.restart();
+  for (const [index, [answer]] of (await Promise.all(answers)).entries()) {
+    expect(answer).toMatch(/^(OK|UNAVAILABLE .*)$/);
+    const [kept] = await refusal(service.get(ids[index] ?? ''));
+    expect(kept).toBe(answer === 'OK' ? 'OK' : kept);
+  }
+  expect((await Promise.all(answers)).flat()).toContain('OK');
+});

@@ -65,9 +65,9 @@ export function useInvoiceService(): TestInvoiceService {
   const close = async () => {
     const closing = opened;
     opened = undefined;
+    await closing?.service.stop();
     closing?.client.close();
     closing?.bytes.close();
-    await closing?.service.stop();
   };
   let pool: Pool | undefined;
   beforeAll(async () => {
