@@ -21,6 +21,9 @@ export function answerKey({ tenant, streamId }: Stream, requestId: string): stri
  * Reads the time, and the answers recorded for the `request_id`s of a batch. It must run after the
  * lanes are locked, in a statement of its own: one that waits for the locks sees the state from
  * before it waited.
+ *
+ * `lateral` with a limit fixes the shape of the plan: each answer is looked up by its key. A join
+ * may be turned round, and then reads every answer there is.
  */
 export async function readNowAndAnswers(
   client: Client,
@@ -38,8 +41,15 @@ export async function readNowAndAnswers(
            from (select) as once
            left join (
              unnest($1::text[], $2::text[], $3::text[]) as asked (tenant, stream_id, request_id)
-             join ${schema}.answer as known using (tenant, stream_id, request_id)
-           ) on known.recorded_at > clock_timestamp() - make_interval(secs => $4)`,
+             cross join lateral (
+               select answer.* from ${schema}.answer
+               where answer.tenant = asked.tenant and answer.stream_id = asked.stream_id
+                 and answer.request_id = asked.request_id
+                 and answer.recorded_at > clock_timestamp() - make_interval(secs => $4)
+               order by answer.recorded_at desc
+               limit 1
+             ) as known
+           ) on true`,
     values: [
       asked.map(({ tenant }) => tenant),
       asked.map(({ streamId }) => streamId),

@@ -23,6 +23,11 @@ const SESSION = {
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
+  // Every hot statement has its index. A plan that is made while a table is small would otherwise
+  // read all of it, and be kept while the table grows: measured, 1,300 appends/s instead of 13,800.
+  enable_seqscan: 'off',
+  // Before Postgres 18 a plan that must use what is off looks dear enough to be compiled.
+  jit: 'off',
 };
 
 /** A server that does not answer is given up, and its connection with it. */
@@ -64,7 +69,8 @@ export function createPool(options: PoolOptions): Pool {
   const pool = new pg.Pool({ ...connectionOptions(options), max: options.maxConnections });
   // An idle connection that breaks is replaced by itself; unheard, it would end the process.
   pool.on('error', (error) => {
-    options.log.warn({ err: error }, 'an idle connection to Postgres was lost');
+    // The pool adds the connection to the error; only what happened belongs in the log.
+    options.log.warn({ reason: error.message }, 'an idle connection to Postgres was lost');
   });
   return pool;
 }
