@@ -42,18 +42,6 @@ export const databaseUrl: SettingKind<string> = {
   },
 };
 
-export const brokers = listOf<string>({
-  expected: 'a comma list of host:port, such as kafka-1:9092,kafka-2:9092',
-  parse: (text) => parseAddress(text)?.text,
-});
-
-/** The names that Kafka accepts for a topic. */
-export const topic: SettingKind<string> = {
-  expected: 'the name of a topic: at most 249 letters, digits, dots, underscores and hyphens',
-  parse: (text) =>
-    /^[A-Za-z0-9._-]{1,249}$/.test(text) && text !== '.' && text !== '..' ? text : undefined,
-};
-
 /** Several keys stand there while they are rotated: the first encrypts, all decrypt. */
 export const secretKeys = listOf<string>({
   expected: `a comma list of keys of ${SECRET_KEY_LENGTH_BYTES} bytes in base64`,

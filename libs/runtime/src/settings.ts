@@ -3,7 +3,6 @@ import { ConfigurationError } from './errors.ts';
 import {
   address,
   addressList,
-  brokers,
   databaseUrl,
   destinations,
   duration,
@@ -13,7 +12,6 @@ import {
   schedule,
   secretKeys,
   switchedOn,
-  topic,
 } from './setting-kinds.ts';
 import type { SettingKind } from './setting-kinds.ts';
 
@@ -74,14 +72,6 @@ const table = {
   databaseUrl: optional('BILLHOOK_DATABASE_URL', databaseUrl, {
     default: 'none: embedded',
     meaning: 'an own Postgres',
-  }),
-  kafkaBrokers: optional('BILLHOOK_KAFKA_BROKERS', brokers, {
-    default: 'none: the dispatcher reads the store',
-    meaning: 'the brokers that events are relayed to',
-  }),
-  kafkaTopic: required('BILLHOOK_KAFKA_TOPIC', topic, {
-    default: 'billhook.invoice.events.v1',
-    meaning: 'one partition per lane, unlimited retention, CloudEvents binary mode',
   }),
   secretKeys: optional('BILLHOOK_SECRET_KEY', secretKeys, {
     default: 'generated into the data folder on a local start',
@@ -145,9 +135,6 @@ export interface Settings {
   readonly deliveryAddr: AddressList;
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
-  /** Empty: nothing is relayed. */
-  readonly kafkaBrokers: readonly string[];
-  readonly kafkaTopic: string;
   /** As configured, in base64; empty when there are none. */
   readonly secretKeys: readonly string[];
   /** Undefined: nobody said anything; empty: none. */
@@ -177,8 +164,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     deliveryAddr: table.deliveryAddr.read(env),
     dataDir: table.dataDir.read(env),
     databaseUrl: table.databaseUrl.read(env),
-    kafkaBrokers: table.kafkaBrokers.read(env) ?? [],
-    kafkaTopic: table.kafkaTopic.read(env),
     secretKeys: table.secretKeys.read(env) ?? [],
     allowDestinations: table.allowDestinations.read(env),
     lanes: table.lanes.read(env),
