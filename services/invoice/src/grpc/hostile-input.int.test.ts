@@ -50,7 +50,7 @@ test('U+0000 in any text is a bad field', async () => {
   }
 });
 
-test('a mask of a hundred thousand paths is refused within the size of an answer', async () => {
+test('a mask of fifty thousand paths is refused within the size of an answer', async () => {
   const updateMask = Array.from({ length: 50_000 }, (_, index) => `path ${index}`);
   expect(await refusal(service.update({ invoiceId: 'a', updateMask }))).toEqual([
     'INVALID_ARGUMENT UNKNOWN_PATH',
