@@ -1,0 +1,182 @@
+import { ServiceError } from '@billhook/runtime';
+import type { Endpoint, EndpointChanges, EndpointEvent } from './endpoint.ts';
+
+/** What a caller wants done, with fields that are valid by themselves. */
+export type EndpointCommand =
+  /** Meant for the endpoint that has the URL. */
+  | { readonly kind: 'register'; readonly event: string; readonly url: string }
+  | { readonly kind: 'unregister'; readonly event: string; readonly url: string }
+  /** Meant for the endpoint that has the id. */
+  | { readonly kind: 'update'; readonly changes: EndpointChanges }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'enable' }
+  | DisableEndpoint
+  | { readonly kind: 'rotate_secret' };
+
+export interface DisableEndpoint {
+  readonly kind: 'disable';
+  readonly reason: string;
+  /** The revision of the view with which the endpoint was called. */
+  readonly revision: number;
+}
+
+/** Where a command meets the endpoints. */
+export interface EndpointSituation {
+  /** The endpoint that the command is meant for, if it exists. */
+  readonly endpoint: Endpoint | undefined;
+  /** The endpoint that has the URL which an update asks for, if there is one. */
+  readonly urlHolder: Endpoint | undefined;
+  readonly recordedAtMs: number;
+}
+
+export type EndpointDecision =
+  | { readonly kind: 'accepted'; readonly events: readonly EndpointEvent[] }
+  | { readonly kind: 'refused'; readonly error: ServiceError };
+
+/** How long deliveries carry a signature with the secret before as well. */
+export const PREVIOUS_SECRET_VALID_MS = 24 * 60 * 60 * 1_000;
+
+/** An endpoint travels in one message, which must stay small. */
+export const MAX_SUBSCRIPTIONS_PER_ENDPOINT = 1_000;
+
+/**
+ * What happens if the command is carried out now. Whoever repeats a command changes nothing more.
+ *
+ * @returns the events (none when there is nothing to change), or the refusal.
+ */
+export function decide(command: EndpointCommand, situation: EndpointSituation): EndpointDecision {
+  const { endpoint } = situation;
+  if (command.kind === 'register') {
+    return endpoint === undefined
+      ? accepted({ type: 'endpoint_created', url: command.url }, subscribe(command, situation))
+      : decideRegistration(command, endpoint, situation);
+  }
+  if (command.kind === 'unregister') {
+    return endpoint === undefined ? refused(notRegistered()) : decideRemoval(command, endpoint);
+  }
+  return endpoint === undefined
+    ? refused(endpointNotFound())
+    : decideChange(command, endpoint, situation);
+}
+
+/** The refusal of a call that names an endpoint which is not there. */
+export function endpointNotFound(): ServiceError {
+  return new ServiceError(
+    'NOT_FOUND',
+    'ENDPOINT_NOT_FOUND',
+    'There is no such endpoint. Check endpoint_id and the tenant.',
+  );
+}
+
+type Registration = Extract<EndpointCommand, { kind: 'register' }>;
+type Removal = Extract<EndpointCommand, { kind: 'unregister' }>;
+type Change = Exclude<EndpointCommand, Registration | Removal>;
+
+/** Every registration enables a disabled endpoint; none resumes a paused one. */
+function decideRegistration(
+  command: Registration,
+  endpoint: Endpoint,
+  situation: EndpointSituation,
+): EndpointDecision {
+  const known = endpoint.subscriptions.some((each) => each.event === command.event);
+  if (!known && endpoint.subscriptions.length >= MAX_SUBSCRIPTIONS_PER_ENDPOINT) {
+    return refused(tooManySubscriptions());
+  }
+  return accepted(
+    ...(endpoint.disabledReason === null ? [] : [{ type: 'endpoint_enabled' } as const]),
+    ...(known ? [] : [subscribe(command, situation)]),
+  );
+}
+
+/** With its last subscription the endpoint goes. */
+function decideRemoval(command: Removal, endpoint: Endpoint): EndpointDecision {
+  const { event } = command;
+  if (!endpoint.subscriptions.some((each) => each.event === event)) {
+    return refused(notRegistered());
+  }
+  const removed: EndpointEvent = { type: 'subscription_removed', event };
+  return endpoint.subscriptions.length === 1
+    ? accepted(removed, { type: 'endpoint_removed' })
+    : accepted(removed);
+}
+
+function decideChange(
+  command: Change,
+  endpoint: Endpoint,
+  situation: EndpointSituation,
+): EndpointDecision {
+  switch (command.kind) {
+    case 'update':
+      return decideUpdate(command.changes, endpoint, situation);
+    case 'pause':
+      return endpoint.paused ? accepted() : accepted({ type: 'endpoint_paused' });
+    case 'resume':
+      return endpoint.paused ? accepted({ type: 'endpoint_resumed' }) : accepted();
+    case 'enable':
+      return endpoint.disabledReason === null ? accepted() : accepted({ type: 'endpoint_enabled' });
+    case 'disable':
+      return decideDisabling(command, endpoint);
+    case 'rotate_secret': {
+      const previousValidUntilMs = situation.recordedAtMs + PREVIOUS_SECRET_VALID_MS;
+      return accepted({ type: 'secret_rotated', previousValidUntilMs });
+    }
+  }
+}
+
+function decideUpdate(
+  { url, description }: EndpointChanges,
+  endpoint: Endpoint,
+  { urlHolder }: EndpointSituation,
+): EndpointDecision {
+  if (urlHolder !== undefined && urlHolder.endpointId !== endpoint.endpointId) {
+    return refused(urlTaken(urlHolder));
+  }
+  const changes: EndpointChanges = {
+    ...(url === undefined || url === endpoint.url ? {} : { url }),
+    ...(description === undefined || description === endpoint.description ? {} : { description }),
+  };
+  return Object.keys(changes).length === 0
+    ? accepted()
+    : accepted({ type: 'endpoint_updated', changes });
+}
+
+/** A report on an endpoint that was enabled or got another URL since is out of date. */
+function decideDisabling(command: DisableEndpoint, endpoint: Endpoint): EndpointDecision {
+  const isOutdated = endpoint.renewedAtRevision > command.revision;
+  return isOutdated || endpoint.disabledReason !== null
+    ? accepted()
+    : accepted({ type: 'endpoint_disabled', reason: command.reason });
+}
+
+function subscribe({ event }: Registration, { recordedAtMs }: EndpointSituation): EndpointEvent {
+  return { type: 'subscription_added', event, registeredAtMs: recordedAtMs };
+}
+
+function accepted(...events: readonly EndpointEvent[]): EndpointDecision {
+  return { kind: 'accepted', events };
+}
+
+function refused(error: ServiceError): EndpointDecision {
+  return { kind: 'refused', error };
+}
+
+function notRegistered(): ServiceError {
+  return new ServiceError(
+    'NOT_FOUND',
+    'NOT_REGISTERED',
+    'This event is not registered for this URL. Check both, as they were registered.',
+  );
+}
+
+function urlTaken(holder: Endpoint): ServiceError {
+  const message = `Endpoint ${holder.endpointId} has this URL already. Choose another URL.`;
+  return new ServiceError('ALREADY_EXISTS', 'URL_TAKEN', message);
+}
+
+function tooManySubscriptions(): ServiceError {
+  const message =
+    `The endpoint has ${MAX_SUBSCRIPTIONS_PER_ENDPOINT} subscriptions, and may have no more. ` +
+    'Unregister some, or register "*" for all events.';
+  return new ServiceError('FAILED_PRECONDITION', 'TOO_MANY_SUBSCRIPTIONS', message);
+}

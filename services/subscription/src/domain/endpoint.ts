@@ -1,0 +1,156 @@
+/** What happened to an endpoint: a URL of a tenant that gets events. It holds no secret. */
+export type EndpointEvent =
+  | { readonly type: 'endpoint_created'; readonly url: string }
+  | { readonly type: 'subscription_added'; readonly event: string; readonly registeredAtMs: number }
+  | { readonly type: 'subscription_removed'; readonly event: string }
+  | { readonly type: 'endpoint_removed' }
+  | { readonly type: 'endpoint_paused' }
+  | { readonly type: 'endpoint_resumed' }
+  | { readonly type: 'endpoint_disabled'; readonly reason: string }
+  | { readonly type: 'endpoint_enabled' }
+  | { readonly type: 'endpoint_updated'; readonly changes: EndpointChanges }
+  | { readonly type: 'secret_rotated'; readonly previousValidUntilMs: number };
+
+/** New values of the fields that are there. */
+export interface EndpointChanges {
+  readonly url?: string;
+  readonly description?: string;
+}
+
+/** Whose endpoint, and which. */
+export interface EndpointKey {
+  readonly tenant: string;
+  readonly endpointId: string;
+}
+
+/**
+ * An endpoint as its events left it.
+ *
+ * Being paused and being disabled are two switches: an endpoint that was paused and then disabled is
+ * still paused once it is enabled. What is shown is the stronger one: disabled, then paused, then
+ * active.
+ */
+export interface Endpoint extends EndpointKey {
+  /** The number of its last event: 1, 2, 3, … */
+  readonly version: number;
+  /** In its WHATWG serialisation, without a fragment. */
+  readonly url: string;
+  readonly description: string;
+  readonly paused: boolean;
+  /** A stable word; `null` when it is not disabled. */
+  readonly disabledReason: string | null;
+  /** In the order of their names. */
+  readonly subscriptions: readonly Subscription[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** When it was made, enabled or got its URL: reports on how it was before do not count. */
+  readonly renewedAtRevision: number;
+}
+
+export interface Subscription {
+  /** An event name, or `*`. */
+  readonly event: string;
+  readonly registeredAtMs: number;
+}
+
+export type EndpointState = 'active' | 'paused' | 'disabled';
+
+/** An event with its endpoint, and when it was recorded. */
+export interface RecordedChange extends EndpointKey {
+  /** The position of the event in the one lane of all endpoints. */
+  readonly revision: number;
+  readonly recordedAtMs: number;
+  readonly event: EndpointEvent;
+}
+
+/** What is shown of the two switches. */
+export function stateOf(endpoint: Endpoint): EndpointState {
+  if (endpoint.disabledReason !== null) {
+    return 'disabled';
+  }
+  return endpoint.paused ? 'paused' : 'active';
+}
+
+/**
+ * The endpoint after one more event.
+ *
+ * @param endpoint as the events before left it; undefined before the first.
+ * @returns undefined once it is removed.
+ * @throws if the event cannot follow: the history is broken then.
+ */
+export function evolve(
+  endpoint: Endpoint | undefined,
+  change: RecordedChange,
+): Endpoint | undefined {
+  const { event } = change;
+  if (event.type === 'endpoint_created') {
+    if (endpoint !== undefined) {
+      throw brokenHistory(change, `after version ${endpoint.version}`);
+    }
+    return created(change, event.url);
+  }
+  if (endpoint === undefined) {
+    throw brokenHistory(change, 'when there is none');
+  }
+  if (event.type === 'endpoint_removed') {
+    return undefined;
+  }
+  const next = { ...endpoint, version: endpoint.version + 1, updatedAtMs: change.recordedAtMs };
+  switch (event.type) {
+    case 'subscription_added':
+      return { ...next, subscriptions: withSubscription(endpoint.subscriptions, event) };
+    case 'subscription_removed':
+      return { ...next, subscriptions: without(endpoint.subscriptions, event.event) };
+    case 'endpoint_paused':
+      return { ...next, paused: true };
+    case 'endpoint_resumed':
+      return { ...next, paused: false };
+    case 'endpoint_disabled':
+      return { ...next, disabledReason: event.reason };
+    case 'endpoint_enabled':
+      return { ...next, disabledReason: null, renewedAtRevision: change.revision };
+    case 'endpoint_updated':
+      return {
+        ...next,
+        ...event.changes,
+        renewedAtRevision:
+          event.changes.url === undefined ? endpoint.renewedAtRevision : change.revision,
+      };
+    case 'secret_rotated':
+      return next;
+  }
+}
+
+function created(change: RecordedChange, url: string): Endpoint {
+  return {
+    tenant: change.tenant,
+    endpointId: change.endpointId,
+    version: 1,
+    url,
+    description: '',
+    paused: false,
+    disabledReason: null,
+    subscriptions: [],
+    createdAtMs: change.recordedAtMs,
+    updatedAtMs: change.recordedAtMs,
+    renewedAtRevision: change.revision,
+  };
+}
+
+function withSubscription(
+  subscriptions: readonly Subscription[],
+  { event, registeredAtMs }: Subscription,
+): readonly Subscription[] {
+  const behind = subscriptions.findIndex((each) => each.event > event);
+  const index = behind === -1 ? subscriptions.length : behind;
+  return subscriptions.toSpliced(index, 0, { event, registeredAtMs });
+}
+
+function without(subscriptions: readonly Subscription[], event: string): readonly Subscription[] {
+  return subscriptions.filter((each) => each.event !== event);
+}
+
+function brokenHistory(change: RecordedChange, where: string): Error {
+  const { tenant, endpointId, event } = change;
+  return new Error(`Endpoint ${tenant}/${endpointId} cannot have ${event.type} ${where}`);
+}

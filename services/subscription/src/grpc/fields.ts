@@ -1,0 +1,144 @@
+import { parseWebhookUrl } from '@billhook/destinations';
+import { decodePageToken, pageSize, requirePattern, requireText } from '@billhook/grpc';
+import type { PageScope } from '@billhook/grpc';
+import type { subscriptionV1 } from '@billhook/contracts';
+import { invalidField } from '@billhook/runtime';
+
+const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
+const EVENT = /^(?:\*|[A-Za-z][A-Za-z0-9_.-]{0,127})$/;
+const DISABLED_REASON = /^[a-z][a-z0-9_]{0,63}$/;
+const MAX_DESCRIPTION_CHARACTERS = 1_024;
+const PAGE_SIZE = { default: 50, max: 1_000 };
+const UPDATABLE_PATHS = ['url', 'description'] as const;
+
+type UpdatablePath = (typeof UPDATABLE_PATHS)[number];
+
+/** The address of a receiver, in the form in which it is kept and compared. */
+export interface UrlField {
+  readonly url: string;
+  readonly hostname: string;
+}
+
+/** @throws ServiceError `INVALID_ARGUMENT` when the field is missing or invalid; so do the rest. */
+export function requireEndpointId(text: string): string {
+  return requirePattern(text, { field: 'endpoint_id', pattern: ENDPOINT_ID });
+}
+
+export function requireEvent(text: string): string {
+  if (text === '') {
+    throw invalidField('event', 'EVENT_REQUIRED', 'is required');
+  }
+  if (!EVENT.test(text)) {
+    const description =
+      'must be a name of at most 128 letters, digits, "_", "." and "-" that begins with a ' +
+      'letter, or "*" for all events';
+    throw invalidField('event', 'EVENT_INVALID', description);
+  }
+  return text;
+}
+
+export function requireUrl(text: string): UrlField {
+  const parsed = parseWebhookUrl(text);
+  if (parsed.kind === 'invalid') {
+    throw invalidField('url', parsed.reason, parsed.message);
+  }
+  return parsed;
+}
+
+export function requireDisabledReason(text: string): string {
+  return requirePattern(text, { field: 'reason', pattern: DISABLED_REASON });
+}
+
+export function requireRevision(revision: bigint): number {
+  if (revision < 0n || revision > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw invalidField('revision', 'REVISION_INVALID', 'must be a revision that was given out');
+  }
+  return Number(revision);
+}
+
+/** What an update asks for; a field that is not named does not change. */
+export interface RequestedUpdate {
+  readonly url?: UrlField;
+  readonly description?: string;
+}
+
+/** Without a mask (an empty one counts as none) the populated fields change. */
+export function readUpdate(request: subscriptionV1.UpdateEndpointRequest): RequestedUpdate {
+  const paths = readMask(request.updateMask ?? []);
+  const isNamed = (path: UpdatablePath) =>
+    paths === undefined ? request[path] !== undefined : paths.includes(path);
+  const rule = { field: 'description', maxLength: MAX_DESCRIPTION_CHARACTERS };
+  return {
+    ...(isNamed('url') ? { url: requireUrl(request.url ?? '') } : {}),
+    ...(isNamed('description')
+      ? { description: requireText(request.description ?? '', rule) }
+      : {}),
+  };
+}
+
+/** @returns undefined when there is no mask. */
+function readMask(paths: readonly string[]): readonly UpdatablePath[] | undefined {
+  if (paths.length === 0) {
+    return undefined;
+  }
+  if (paths.includes('*')) {
+    return UPDATABLE_PATHS;
+  }
+  const named = UPDATABLE_PATHS.filter((path) => paths.includes(path));
+  if (!paths.every((path) => named.some((known) => known === path))) {
+    const description = `must name nothing but ${UPDATABLE_PATHS.join(', ')}, or "*"`;
+    throw invalidField('update_mask', 'UNKNOWN_PATH', description);
+  }
+  return named;
+}
+
+/** Which part of a list a caller wants. */
+export interface Page<After> {
+  readonly scope: PageScope;
+  readonly size: number;
+  /** The entry that the page before ended with; `null` for the first page. */
+  readonly after: After | null;
+}
+
+interface PageRequest {
+  readonly pageSize: number;
+  readonly pageToken: string;
+}
+
+export function readEndpointPage(request: PageRequest, tenant: string): Page<string> {
+  const scope = { kind: 'endpoints', filter: [tenant] };
+  const size = pageSize(request.pageSize, PAGE_SIZE);
+  const [endpointId = null] = readToken(scope, request.pageToken, [ENDPOINT_ID]);
+  return { scope, size, after: endpointId };
+}
+
+export function readSubscriptionPage(
+  request: PageRequest,
+  tenant: string,
+): Page<{ readonly endpointId: string; readonly event: string }> {
+  const scope = { kind: 'subscriptions', filter: [tenant] };
+  const size = pageSize(request.pageSize, PAGE_SIZE);
+  const [endpointId, event] = readToken(scope, request.pageToken, [ENDPOINT_ID, EVENT]);
+  const after = endpointId === undefined || event === undefined ? null : { endpointId, event };
+  return { scope, size, after };
+}
+
+/** A token can be made up by anyone, so what it names is checked as if it were a field. */
+function readToken(
+  scope: PageScope,
+  token: string,
+  patterns: readonly RegExp[],
+): readonly string[] {
+  const parts = decodePageToken(scope, token);
+  if (parts === undefined) {
+    return [];
+  }
+  const isValid =
+    parts.length === patterns.length &&
+    patterns.every((pattern, index) => pattern.test(parts[index] ?? ''));
+  if (!isValid) {
+    const description = 'must be the next_page_token of the page before';
+    throw invalidField('page_token', 'PAGE_TOKEN_INVALID', description);
+  }
+  return parts;
+}

@@ -1,0 +1,222 @@
+import { subscriptionV1 } from '@billhook/contracts';
+import type { AddressPolicy } from '@billhook/destinations';
+import type { EventStore } from '@billhook/event-store';
+import { encodePageToken, implement } from '@billhook/grpc';
+import type { CallContext, Handlers, ServedService } from '@billhook/grpc';
+import { requireReachable } from '../dns/destinations.ts';
+import { endpointNotFound } from '../domain/decide.ts';
+import type { EndpointCommand } from '../domain/decide.ts';
+import type { Endpoint, EndpointKey } from '../domain/endpoint.ts';
+import type { AddressedCommand, CommandAnswer } from '../postgres/endpoint-aggregate.ts';
+import type { ListedSubscription, SubscriptionRange } from '../postgres/subscription-table.ts';
+import { toEndpointMessage, toSubscriptionMessage } from '../protobuf/endpoint-message.ts';
+import { writeTimestampMs } from '../protobuf/timestamp.ts';
+import { createEndpointId } from './endpoint-ids.ts';
+import {
+  readEndpointPage,
+  readSubscriptionPage,
+  readUpdate,
+  requireDisabledReason,
+  requireEndpointId,
+  requireEvent,
+  requireRevision,
+  requireUrl,
+} from './fields.ts';
+import type { Page } from './fields.ts';
+import { watchEndpoints } from './watch.ts';
+import type { WatchDeps } from './watch.ts';
+
+/** Reads endpoints and subscriptions as they are. */
+export interface EndpointReader {
+  get(key: EndpointKey): Promise<Endpoint | undefined>;
+  /** In the order of their ids. */
+  list(range: EndpointRange): Promise<readonly Endpoint[]>;
+  /** In the order of endpoint and event name. */
+  listSubscriptions(range: SubscriptionRange): Promise<readonly ListedSubscription[]>;
+  /** The position of the whole set, with everything that was committed before the call. */
+  revision(): Promise<bigint>;
+}
+
+export interface EndpointRange {
+  readonly tenant: string;
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+export interface SubscriptionServiceDeps {
+  readonly store: EventStore<AddressedCommand, CommandAnswer>;
+  readonly reader: EndpointReader;
+  readonly policy: AddressPolicy;
+  readonly watch: WatchDeps;
+}
+
+/** Answers the calls of `billhook.subscription.v1.SubscriptionService`. */
+export function createSubscriptionService(deps: SubscriptionServiceDeps): ServedService {
+  const handlers: Handlers<typeof subscriptionV1.SubscriptionServiceService> = {
+    ...createRegistrations(deps),
+    ...createReading(deps),
+    ...createChanges(deps),
+    watch: (request, { signal }) => watchEndpoints(deps.watch, request, signal),
+  };
+  return implement(subscriptionV1.SubscriptionServiceService, handlers);
+}
+
+type AllHandlers = Handlers<typeof subscriptionV1.SubscriptionServiceService>;
+
+function createRegistrations(
+  deps: SubscriptionServiceDeps,
+): Pick<AllHandlers, 'register' | 'unregister'> {
+  const execute = createExecute(deps);
+  return {
+    register: async (request, context) => {
+      const event = requireEvent(request.event);
+      const { url, hostname } = requireUrl(request.url);
+      await requireReachable(hostname, deps.policy);
+      const target = createEndpointId();
+      const answer = await execute(target, { kind: 'register', event, url }, context);
+      const { endpoint, newSecret } = answer;
+      const subscription = endpoint.subscriptions.find((each) => each.event === event);
+      return {
+        endpoint: toEndpointMessage(endpoint),
+        subscription: subscription && toSubscriptionMessage(endpoint, subscription),
+        secret: newSecret ?? '',
+      };
+    },
+    unregister: async (request, context) => {
+      const event = requireEvent(request.event);
+      const { url } = requireUrl(request.url);
+      const target = createEndpointId();
+      const answer = await execute(target, { kind: 'unregister', event, url }, context);
+      const { endpoint, events } = answer;
+      const endpointRemoved = events.some(({ type }) => type === 'endpoint_removed');
+      return { endpointId: endpoint.endpointId, url, endpointRemoved };
+    },
+  };
+}
+
+function createReading({
+  reader,
+}: SubscriptionServiceDeps): Pick<
+  AllHandlers,
+  'getEndpoint' | 'listEndpoints' | 'listSubscriptions' | 'getRevision'
+> {
+  return {
+    getEndpoint: async (request, { tenant }) => {
+      const endpointId = requireEndpointId(request.endpointId);
+      const endpoint = await reader.get({ tenant, endpointId });
+      if (endpoint === undefined) {
+        throw endpointNotFound();
+      }
+      return { endpoint: toEndpointMessage(endpoint) };
+    },
+    listEndpoints: async (request, { tenant }) => {
+      const page = readEndpointPage(request, tenant);
+      const found = await reader.list({ tenant, after: page.after, limit: page.size + 1 });
+      const { shown, nextPageToken } = cut(page, found, ({ endpointId }) => [endpointId]);
+      return { endpoints: shown.map(toEndpointMessage), nextPageToken };
+    },
+    listSubscriptions: async (request, { tenant }) => {
+      const page = readSubscriptionPage(request, tenant);
+      const range = { tenant, after: page.after, limit: page.size + 1 };
+      const found = await reader.listSubscriptions(range);
+      const { shown, nextPageToken } = cut(page, found, (each) => [each.endpointId, each.event]);
+      return {
+        subscriptions: shown.map((each) => toSubscriptionMessage(each, each)),
+        nextPageToken,
+      };
+    },
+    getRevision: async () => ({ revision: await reader.revision() }),
+  };
+}
+
+type ChangeHandlers = Pick<
+  AllHandlers,
+  | 'updateEndpoint'
+  | 'pauseEndpoint'
+  | 'resumeEndpoint'
+  | 'enableEndpoint'
+  | 'disableEndpoint'
+  | 'rotateSecret'
+>;
+
+function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
+  const execute = createExecute(deps);
+  const change = async (text: string, command: EndpointCommand, context: CallContext) => {
+    const { endpoint } = await execute(requireEndpointId(text), command, context);
+    return { endpoint: toEndpointMessage(endpoint) };
+  };
+  return {
+    updateEndpoint: async (request, context) => {
+      requireEndpointId(request.endpointId);
+      const { url, description } = readUpdate(request);
+      if (url !== undefined) {
+        await requireReachable(url.hostname, deps.policy);
+      }
+      const changes = {
+        ...(url === undefined ? {} : { url: url.url }),
+        ...(description === undefined ? {} : { description }),
+      };
+      return change(request.endpointId, { kind: 'update', changes }, context);
+    },
+    pauseEndpoint: ({ endpointId }, context) => change(endpointId, { kind: 'pause' }, context),
+    resumeEndpoint: ({ endpointId }, context) => change(endpointId, { kind: 'resume' }, context),
+    enableEndpoint: ({ endpointId }, context) => change(endpointId, { kind: 'enable' }, context),
+    disableEndpoint: async (request, context) => {
+      const reason = requireDisabledReason(request.reason);
+      const revision = requireRevision(request.revision);
+      return change(request.endpointId, { kind: 'disable', reason, revision }, context);
+    },
+    rotateSecret: async (request, context) => {
+      const target = requireEndpointId(request.endpointId);
+      const answer = await execute(target, { kind: 'rotate_secret' }, context);
+      const { endpoint, events, newSecret = '' } = answer;
+      const rotated = events.find((event) => event.type === 'secret_rotated');
+      const validUntilMs = rotated?.previousValidUntilMs;
+      return {
+        endpoint: toEndpointMessage(endpoint),
+        secret: newSecret,
+        previousValidUntil: validUntilMs === undefined ? undefined : writeTimestampMs(validUntilMs),
+      };
+    },
+  };
+}
+
+/** What a command takes of the queue beside its texts. */
+const COMMAND_BYTES = 256;
+
+/** Hands a command to the store, which answers once it is durable or refused. */
+function createExecute({ store }: SubscriptionServiceDeps) {
+  return (
+    streamId: string,
+    command: EndpointCommand,
+    context: CallContext,
+  ): Promise<CommandAnswer> =>
+    store.execute({
+      command: { tenant: context.tenant, streamId, command },
+      bytes: COMMAND_BYTES + JSON.stringify(command).length,
+      deadlineMs: context.deadlineMs,
+      signal: context.signal,
+      ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
+    });
+}
+
+/** What the entries of a page may hold together; clients take messages of up to 4 MiB. */
+const MAX_PAGE_BYTES = 1024 * 1024;
+
+/** Cuts a list that was read one entry too far, or holds too much for a message. */
+function cut<Entry>(
+  page: Page<unknown>,
+  found: readonly Entry[],
+  tokenOf: (entry: Entry) => readonly string[],
+): { readonly shown: readonly Entry[]; readonly nextPageToken: string } {
+  let sumBytes = 0;
+  const end = found.findIndex((entry, index) => {
+    sumBytes += JSON.stringify(entry).length;
+    return index === page.size || (index > 0 && sumBytes > MAX_PAGE_BYTES);
+  });
+  const shown = end === -1 ? found : found.slice(0, end);
+  const last = shown.at(-1);
+  const nextPageToken =
+    end === -1 || last === undefined ? '' : encodePageToken(page.scope, tokenOf(last));
+  return { shown, nextPageToken };
+}

@@ -1,0 +1,195 @@
+import type { Aggregate, Stream } from '@billhook/event-store';
+import type { Client } from '@billhook/postgres';
+import { createSecret } from '@billhook/secrets';
+import type { SecretBox } from '@billhook/secrets';
+import { decide } from '../domain/decide.ts';
+import type { EndpointCommand } from '../domain/decide.ts';
+import type { Endpoint, EndpointEvent, EndpointKey } from '../domain/endpoint.ts';
+import { encodeEndpointEvent } from '../protobuf/endpoint-events.ts';
+import {
+  deleteEndpoints,
+  loadEndpoints,
+  saveEndpoints,
+  saveSubscriptions,
+} from './endpoint-table.ts';
+import type { TenantUrl } from './endpoint-table.ts';
+import { LANE, SCHEMA } from './migrations.ts';
+import { deleteSecrets, expireSecrets, insertSecrets } from './secret-table.ts';
+import { createWorkingEndpoints } from './working-endpoints.ts';
+import type { WorkingEndpoints } from './working-endpoints.ts';
+import { createWorkingSecrets } from './working-secrets.ts';
+import type { WorkingSecrets } from './working-secrets.ts';
+
+/** A command on its way to the endpoint that it is meant for. */
+export interface AddressedCommand extends Stream {
+  /** The endpoint's id; with a command that names a URL, the id that a new endpoint gets. */
+  readonly streamId: string;
+  readonly command: EndpointCommand;
+}
+
+/** What became of a command that was accepted. */
+export interface CommandAnswer {
+  /** As the command left it; a removed one as it was before. */
+  readonly endpoint: Endpoint;
+  readonly events: readonly EndpointEvent[];
+  /** Only when the command made one. It is shown to the caller, and to nobody else ever. */
+  readonly newSecret: string | undefined;
+}
+
+export interface Working {
+  readonly endpoints: WorkingEndpoints;
+  readonly secrets: WorkingSecrets;
+}
+
+/** What the event store needs to know of endpoints. Secrets are made in the same transaction. */
+export function createEndpointAggregate(
+  secretBox: SecretBox,
+): Aggregate<AddressedCommand, Working, CommandAnswer> {
+  return {
+    load: loadWorking,
+    version: (working, { tenant, streamId }) =>
+      working.endpoints.version({ tenant, endpointId: streamId }),
+    decide({ endpoints, secrets }, addressed, { recordedAtMs }) {
+      const found = findEndpoint(endpoints, addressed);
+      const urlHolder = findUrlHolder(endpoints, addressed);
+      const decision = decide(addressed.command, { endpoint: found, urlHolder, recordedAtMs });
+      if (decision.kind === 'refused') {
+        return decision;
+      }
+      const { tenant } = addressed;
+      const endpointId = found?.endpointId ?? addressed.streamId;
+      let endpoint = found;
+      for (const event of decision.events) {
+        endpoints.apply({ tenant, endpointId }, event, recordedAtMs);
+        endpoint = endpoints.byId({ tenant, endpointId }) ?? endpoint;
+      }
+      if (endpoint === undefined) {
+        throw new Error(`A command on endpoint ${endpointId} was accepted and made none`);
+      }
+      const newSecret = makeSecret(secrets, { secretBox, endpointId, events: decision.events });
+      const events = decision.events.map((event) => ({
+        type: event.type,
+        data: encodeEndpointEvent(event),
+        streamId: endpointId,
+      }));
+      const answer = { endpoint, events: decision.events, newSecret };
+      return { kind: 'accepted', events, answer };
+    },
+    save: saveWorking,
+    encodeAnswer: refuseToRecord,
+    decodeAnswer: refuseToRecord,
+  };
+}
+
+/** Commands on endpoints are safe to repeat by themselves, so none carries a `request_id`. */
+function refuseToRecord(): never {
+  throw new Error('Answers may hold a secret, and are never recorded');
+}
+
+function findEndpoint(
+  endpoints: WorkingEndpoints,
+  { tenant, streamId, command }: AddressedCommand,
+): Endpoint | undefined {
+  return command.kind === 'register' || command.kind === 'unregister'
+    ? endpoints.byUrl({ tenant, url: command.url })
+    : endpoints.byId({ tenant, endpointId: streamId });
+}
+
+function findUrlHolder(
+  endpoints: WorkingEndpoints,
+  { tenant, command }: AddressedCommand,
+): Endpoint | undefined {
+  return command.kind === 'update' && command.changes.url !== undefined
+    ? endpoints.byUrl({ tenant, url: command.changes.url })
+    : undefined;
+}
+
+/** Makes the secret that the events ask for, if they do. */
+function makeSecret(
+  secrets: WorkingSecrets,
+  made: {
+    readonly secretBox: SecretBox;
+    readonly endpointId: string;
+    readonly events: readonly EndpointEvent[];
+  },
+): string | undefined {
+  const { secretBox, endpointId, events } = made;
+  for (const event of events) {
+    if (event.type === 'secret_rotated') {
+      secrets.expire(endpointId, event.previousValidUntilMs);
+    }
+    if (event.type === 'secret_rotated' || event.type === 'endpoint_created') {
+      const secret = createSecret();
+      secrets.add(endpointId, secretBox.encrypt(secret, endpointId));
+      return secret;
+    }
+  }
+  return undefined;
+}
+
+async function loadWorking(
+  client: Client,
+  commands: readonly AddressedCommand[],
+): Promise<Working> {
+  const keys = commands.flatMap((addressed) => keyOf(addressed) ?? []);
+  const urls = commands.flatMap((addressed) => urlOf(addressed) ?? []);
+  const loaded = await loadEndpoints(client, { keys, urls });
+  const revision = await readLockedRevision(client);
+  return {
+    endpoints: createWorkingEndpoints(loaded, revision),
+    secrets: createWorkingSecrets(),
+  };
+}
+
+function keyOf({ tenant, streamId, command }: AddressedCommand): EndpointKey | undefined {
+  return command.kind === 'register' || command.kind === 'unregister'
+    ? undefined
+    : { tenant, endpointId: streamId };
+}
+
+function urlOf({ tenant, command }: AddressedCommand): TenantUrl | undefined {
+  switch (command.kind) {
+    case 'register':
+    case 'unregister':
+      return { tenant, url: command.url };
+    case 'update':
+      return command.changes.url === undefined ? undefined : { tenant, url: command.changes.url };
+    case 'pause':
+    case 'resume':
+    case 'enable':
+    case 'disable':
+    case 'rotate_secret':
+      return undefined;
+  }
+}
+
+/** The lane is locked, so that its position stays what it is until the events are written. */
+async function readLockedRevision(client: Client): Promise<number> {
+  const { rows } = await client.query<{ readonly position: bigint }>({
+    name: 'read_locked_revision',
+    text: `select position from ${SCHEMA}.lane where lane = ${LANE}`,
+  });
+  return Number(rows[0]?.position);
+}
+
+async function saveWorking(client: Client, { endpoints, secrets }: Working): Promise<void> {
+  const removed = endpoints.removed();
+  const changed = endpoints.changed();
+  const expiries = secrets.expiries();
+  const gone = new Set(removed);
+  const added = secrets.added().filter(({ endpointId }) => !gone.has(endpointId));
+  if (removed.length > 0) {
+    await deleteEndpoints(client, removed);
+    await deleteSecrets(client, removed);
+  }
+  if (changed.length > 0) {
+    await saveEndpoints(client, changed);
+    await saveSubscriptions(client, changed);
+  }
+  if (expiries.length > 0) {
+    await expireSecrets(client, expiries);
+  }
+  if (added.length > 0) {
+    await insertSecrets(client, added);
+  }
+}

@@ -1,0 +1,93 @@
+import { subscriptionEventsV1 } from '@billhook/contracts';
+import type { Timestamp } from '@billhook/contracts';
+import type { EndpointEvent } from '../domain/endpoint.ts';
+import { readTimestampMs, writeTimestampMs } from './timestamp.ts';
+
+type Change = NonNullable<subscriptionEventsV1.EndpointEvent['change']>;
+
+/** The bytes of an event as they are stored for ever. The same event always gives the same bytes. */
+export function encodeEndpointEvent(event: EndpointEvent): Uint8Array {
+  return subscriptionEventsV1.EndpointEvent.encode({ change: toChange(event) }).finish();
+}
+
+/**
+ * Reads a stored event.
+ *
+ * @throws if the bytes are no event that this service has written.
+ */
+export function decodeEndpointEvent(data: Uint8Array): EndpointEvent {
+  const { change } = subscriptionEventsV1.EndpointEvent.decode(data);
+  switch (change?.$case) {
+    case 'created':
+      return { type: 'endpoint_created', url: change.value.url };
+    case 'subscriptionAdded': {
+      const { event, registeredAt } = change.value;
+      return { type: 'subscription_added', event, registeredAtMs: timeOf(registeredAt) };
+    }
+    case 'subscriptionRemoved':
+      return { type: 'subscription_removed', event: change.value.event };
+    case 'removed':
+      return { type: 'endpoint_removed' };
+    case 'paused':
+      return { type: 'endpoint_paused' };
+    case 'resumed':
+      return { type: 'endpoint_resumed' };
+    case 'disabled':
+      return { type: 'endpoint_disabled', reason: change.value.reason };
+    case 'enabled':
+      return { type: 'endpoint_enabled' };
+    case 'updated': {
+      const { url, description } = change.value;
+      const changes = {
+        ...(url === undefined ? {} : { url }),
+        ...(description === undefined ? {} : { description }),
+      };
+      return { type: 'endpoint_updated', changes };
+    }
+    case 'secretRotated':
+      return {
+        type: 'secret_rotated',
+        previousValidUntilMs: timeOf(change.value.previousValidUntil),
+      };
+    case undefined:
+      throw new Error('A stored event is of a kind that this version does not know');
+  }
+}
+
+function toChange(event: EndpointEvent): Change {
+  switch (event.type) {
+    case 'endpoint_created':
+      return { $case: 'created', value: { url: event.url } };
+    case 'subscription_added': {
+      const registeredAt = writeTimestampMs(event.registeredAtMs);
+      return { $case: 'subscriptionAdded', value: { event: event.event, registeredAt } };
+    }
+    case 'subscription_removed':
+      return { $case: 'subscriptionRemoved', value: { event: event.event } };
+    case 'endpoint_removed':
+      return { $case: 'removed', value: {} };
+    case 'endpoint_paused':
+      return { $case: 'paused', value: {} };
+    case 'endpoint_resumed':
+      return { $case: 'resumed', value: {} };
+    case 'endpoint_disabled':
+      return { $case: 'disabled', value: { reason: event.reason } };
+    case 'endpoint_enabled':
+      return { $case: 'enabled', value: {} };
+    case 'endpoint_updated': {
+      const { url, description } = event.changes;
+      return { $case: 'updated', value: { url, description } };
+    }
+    case 'secret_rotated': {
+      const previousValidUntil = writeTimestampMs(event.previousValidUntilMs);
+      return { $case: 'secretRotated', value: { previousValidUntil } };
+    }
+  }
+}
+
+function timeOf(timestamp: Timestamp | undefined): number {
+  if (timestamp === undefined) {
+    throw new Error('A stored event lacks its time');
+  }
+  return readTimestampMs(timestamp);
+}

@@ -1,0 +1,64 @@
+import type { subscriptionV1 } from '@billhook/contracts';
+import { stateOf } from '../domain/endpoint.ts';
+import type { Endpoint, EndpointState, Subscription } from '../domain/endpoint.ts';
+import { writeTimestampMs } from './timestamp.ts';
+
+const stateMessages: Readonly<Record<EndpointState, subscriptionV1.EndpointState>> = {
+  active: 'ENDPOINT_STATE_ACTIVE',
+  paused: 'ENDPOINT_STATE_PAUSED',
+  disabled: 'ENDPOINT_STATE_DISABLED',
+};
+
+/** A secret as it is stored. */
+export interface StoredSecret {
+  readonly ciphertext: Buffer;
+  /** `null`: it does not expire. */
+  readonly validUntilMs: number | null;
+}
+
+/** An endpoint with its secrets, the newest first. */
+export interface EndpointWithSecrets {
+  readonly endpoint: Endpoint;
+  readonly secrets: readonly StoredSecret[];
+}
+
+/** Writes an endpoint as callers see it. */
+export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
+  return {
+    endpointId: endpoint.endpointId,
+    url: endpoint.url,
+    state: stateMessages[stateOf(endpoint)],
+    disabledReason: endpoint.disabledReason ?? '',
+    description: endpoint.description,
+    events: endpoint.subscriptions.map(({ event }) => event),
+    createTime: writeTimestampMs(endpoint.createdAtMs),
+    updateTime: writeTimestampMs(endpoint.updatedAtMs),
+  };
+}
+
+/** Writes a subscription as callers see it. */
+export function toSubscriptionMessage(
+  { endpointId, url }: Pick<Endpoint, 'endpointId' | 'url'>,
+  { event, registeredAtMs }: Subscription,
+): subscriptionV1.Subscription {
+  return { endpointId, event, url, registeredAt: writeTimestampMs(registeredAtMs) };
+}
+
+/** Writes an endpoint as a dispatcher needs it. */
+export function toWatchedEndpoint(watched: EndpointWithSecrets): subscriptionV1.WatchedEndpoint {
+  const { endpoint, secrets } = watched;
+  return {
+    tenant: endpoint.tenant,
+    endpointId: endpoint.endpointId,
+    url: endpoint.url,
+    state: stateMessages[stateOf(endpoint)],
+    subscriptions: endpoint.subscriptions.map(({ event, registeredAtMs }) => ({
+      event,
+      registeredAt: writeTimestampMs(registeredAtMs),
+    })),
+    secrets: secrets.map(({ ciphertext, validUntilMs }) => ({
+      ciphertext,
+      validUntil: validUntilMs === null ? undefined : writeTimestampMs(validUntilMs),
+    })),
+  };
+}
