@@ -52,8 +52,12 @@ describe('connections', () => {
 
   test('that hang free themselves at their deadline, and those who waited too long are told', async () => {
     let isWell = false;
+    let requests = 0;
     const { sender, receiver } = await setUp((socket) => {
-      socket.on('data', () => isWell && socket.write(OK));
+      socket.on('data', () => {
+        requests += 1;
+        if (isWell) socket.write(OK);
+      });
     });
     const hanging = Array.from({ length: 4 }, () => post(sender, receiver.url, 300));
     const impatient = post(sender, receiver.url, 100);
@@ -68,6 +72,7 @@ describe('connections', () => {
       hanging.map(() => expect.objectContaining({ kind: 'unreachable', detail })),
     );
     expect(await patient).toEqual(delivered);
+    expect(requests, 'what was given up is not sent any more').toBe(hanging.length + 1);
   });
 
   test('to idle origins are closed, the longest idle first, when there are too many', async () => {
