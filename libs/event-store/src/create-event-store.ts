@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { OutcomeUnknownError, type Pool } from '@billhook/postgres';
 import { ServiceError, type Log } from '@billhook/runtime';
 import pg from 'pg';
@@ -45,6 +47,9 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   let stopped = false;
 
   async function run(): Promise<void> {
+    // What comes in the same turn of the event loop shares a batch. And `running` is set by then,
+    // also when everything that waits is refused at once.
+    await setImmediate();
     while (queue.length > 0) {
       const batch = queue.takeBatch(Date.now());
       if (batch.length === 0) continue;
