@@ -1,14 +1,12 @@
 import { subscriptionV1 } from '@billhook/contracts';
 import type { AddressPolicy } from '@billhook/destinations';
-import type { EventStore } from '@billhook/event-store';
+import type { EventStore, Stream } from '@billhook/event-store';
 import { encodePageToken, implement } from '@billhook/grpc';
 import type { CallContext, Handlers, ServedService } from '@billhook/grpc';
 import { requireReachable } from '../dns/destinations.ts';
 import { endpointNotFound } from '../domain/decide.ts';
 import type { EndpointCommand } from '../domain/decide.ts';
-import type { Endpoint, EndpointKey } from '../domain/endpoint.ts';
-import type { AddressedCommand, CommandAnswer } from '../postgres/endpoint-aggregate.ts';
-import type { ListedSubscription, SubscriptionRange } from '../postgres/subscription-table.ts';
+import type { Endpoint, EndpointEvent, EndpointKey, Subscription } from '../domain/endpoint.ts';
 import { toEndpointMessage, toSubscriptionMessage } from '../protobuf/endpoint-message.ts';
 import { writeTimestampMs } from '../protobuf/timestamp.ts';
 import { createEndpointId } from './endpoint-ids.ts';
@@ -26,6 +24,22 @@ import type { Page } from './fields.ts';
 import { watchEndpoints } from './watch.ts';
 import type { WatchDeps } from './watch.ts';
 
+/** A command on its way to the endpoint that it is meant for. */
+export interface AddressedCommand extends Stream {
+  /** The endpoint's id; with a command that names a URL, the id that a new endpoint gets. */
+  readonly streamId: string;
+  readonly command: EndpointCommand;
+}
+
+/** What became of a command that was accepted. */
+export interface CommandAnswer {
+  /** As the command left it; a removed one as it was before. */
+  readonly endpoint: Endpoint;
+  readonly events: readonly EndpointEvent[];
+  /** Only when the command made one. It is shown to the caller, and to nobody else ever. */
+  readonly newSecret: string | undefined;
+}
+
 /** Reads endpoints and subscriptions as they are. */
 export interface EndpointReader {
   get(key: EndpointKey): Promise<Endpoint | undefined>;
@@ -40,6 +54,19 @@ export interface EndpointReader {
 export interface EndpointRange {
   readonly tenant: string;
   readonly after: string | null;
+  readonly limit: number;
+}
+
+/** A subscription with its endpoint. */
+export interface ListedSubscription extends Subscription {
+  readonly endpointId: string;
+  readonly url: string;
+}
+
+export interface SubscriptionRange {
+  readonly tenant: string;
+  /** Only what comes after this one; `null` for the start. */
+  readonly after: { readonly endpointId: string; readonly event: string } | null;
   readonly limit: number;
 }
 

@@ -1,9 +1,28 @@
 import { subscriptionV1 } from '@billhook/contracts';
-import type { History, Place } from '../postgres/watch-log.ts';
 import { toWatchedEndpoint } from '../protobuf/endpoint-message.ts';
 import type { EndpointWithSecrets } from '../protobuf/endpoint-message.ts';
 import type { Bell } from './bell.ts';
 import { requireRevision } from './fields.ts';
+
+/** A place in the history of the endpoints. */
+export interface Place {
+  /** 0: before the first event. */
+  readonly revision: number;
+  /** The id of the event at the revision; "" before the first. */
+  readonly eventId: string;
+}
+
+/** What came after a place, up to a bound. */
+export type History =
+  /** The place belongs to another history. */
+  | { readonly kind: 'unknown' }
+  | {
+      readonly kind: 'known';
+      /** Where it ends; the place itself when nothing came after it. */
+      readonly reached: Place;
+      /** The endpoints that had an event, each once. */
+      readonly endpointIds: readonly string[];
+    };
 
 /** Reads the set of endpoints and its history. */
 export interface WatchLog {

@@ -1,10 +1,10 @@
-import type { Aggregate, Stream } from '@billhook/event-store';
+import type { Aggregate } from '@billhook/event-store';
 import type { Client } from '@billhook/postgres';
 import { createSecret } from '@billhook/secrets';
 import type { SecretBox } from '@billhook/secrets';
 import { decide } from '../domain/decide.ts';
-import type { EndpointCommand } from '../domain/decide.ts';
 import type { Endpoint, EndpointEvent, EndpointKey } from '../domain/endpoint.ts';
+import type { AddressedCommand, CommandAnswer } from '../grpc/subscription-service.ts';
 import { encodeEndpointEvent } from '../protobuf/endpoint-events.ts';
 import {
   deleteEndpoints,
@@ -19,22 +19,6 @@ import { createWorkingEndpoints } from './working-endpoints.ts';
 import type { WorkingEndpoints } from './working-endpoints.ts';
 import { createWorkingSecrets } from './working-secrets.ts';
 import type { WorkingSecrets } from './working-secrets.ts';
-
-/** A command on its way to the endpoint that it is meant for. */
-export interface AddressedCommand extends Stream {
-  /** The endpoint's id; with a command that names a URL, the id that a new endpoint gets. */
-  readonly streamId: string;
-  readonly command: EndpointCommand;
-}
-
-/** What became of a command that was accepted. */
-export interface CommandAnswer {
-  /** As the command left it; a removed one as it was before. */
-  readonly endpoint: Endpoint;
-  readonly events: readonly EndpointEvent[];
-  /** Only when the command made one. It is shown to the caller, and to nobody else ever. */
-  readonly newSecret: string | undefined;
-}
 
 export interface Working {
   readonly endpoints: WorkingEndpoints;

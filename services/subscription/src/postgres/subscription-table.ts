@@ -1,20 +1,7 @@
 import type { Pool } from '@billhook/postgres';
-import type { Subscription } from '../domain/endpoint.ts';
+import type { ListedSubscription, SubscriptionRange } from '../grpc/subscription-service.ts';
 import { fromUuid, toUuid } from './ids.ts';
 import { SCHEMA } from './migrations.ts';
-
-/** A subscription with its endpoint. */
-export interface ListedSubscription extends Subscription {
-  readonly endpointId: string;
-  readonly url: string;
-}
-
-export interface SubscriptionRange {
-  readonly tenant: string;
-  /** Only what comes after this one; `null` for the start. */
-  readonly after: { readonly endpointId: string; readonly event: string } | null;
-  readonly limit: number;
-}
 
 /** Reads the first subscriptions of a range, in the order of endpoint and event name. */
 export async function selectSubscriptions(

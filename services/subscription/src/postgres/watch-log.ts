@@ -1,29 +1,10 @@
 import type { Pool } from '@billhook/postgres';
+import type { History, Place } from '../grpc/watch.ts';
 import type { EndpointWithSecrets } from '../protobuf/endpoint-message.ts';
 import { ENDPOINT_COLUMNS, ENDPOINT_SOURCE, toEndpoint } from './endpoint-table.ts';
 import type { EndpointRow } from './endpoint-table.ts';
 import { toUuid } from './ids.ts';
 import { LANE, SCHEMA } from './migrations.ts';
-
-/** A place in the history of the endpoints. */
-export interface Place {
-  /** 0: before the first event. */
-  readonly revision: number;
-  /** The id of the event at the revision; "" before the first. */
-  readonly eventId: string;
-}
-
-/** What came after a place, up to a bound. */
-export type History =
-  /** The place belongs to another history. */
-  | { readonly kind: 'unknown' }
-  | {
-      readonly kind: 'known';
-      /** Where it ends; the place itself when nothing came after it. */
-      readonly reached: Place;
-      /** The endpoints that had an event, each once. */
-      readonly endpointIds: readonly string[];
-    };
 
 const EVENT_ID_PREFIX = 'evt_';
 

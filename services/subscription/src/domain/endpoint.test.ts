@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decide, MAX_SUBSCRIPTIONS_PER_ENDPOINT, PREVIOUS_SECRET_VALID_MS } from './decide.ts';
+import type { EndpointCommand } from './decide.ts';
+import { evolve, stateOf } from './endpoint.ts';
+import type { Endpoint, EndpointEvent } from './endpoint.ts';
+
+const key = { tenant: 'default', endpointId: 'ep_1' };
+const url = 'https://example.com/';
+const otherUrl = 'https://example.org/';
+const created: EndpointEvent = { type: 'endpoint_created', url };
+const added = (event: string): EndpointEvent => ({
+  type: 'subscription_added',
+  event,
+  registeredAtMs: 5,
+});
+const disabled: EndpointEvent = { type: 'endpoint_disabled', reason: 'gone' };
+
+function replay(...events: readonly EndpointEvent[]): Endpoint {
+  let endpoint: Endpoint | undefined;
+  for (const [index, event] of events.entries()) {
+    const change = { ...key, event, revision: index + 1, recordedAtMs: (index + 1) * 10 };
+    endpoint = evolve(endpoint, change);
+  }
+  if (endpoint === undefined) {
+    throw new Error('The endpoint is gone');
+  }
+  return endpoint;
+}
+
+const active = replay(created, added('a'));
+
+function decideOn(endpoint: Endpoint | undefined, command: EndpointCommand, urlHolder?: Endpoint) {
+  const decision = decide(command, { endpoint, urlHolder, recordedAtMs: 99 });
+  return decision.kind === 'accepted'
+    ? decision.events
+    : `${decision.error.code} ${decision.error.reason}`;
+}
+
+describe('the history of an endpoint', () => {
+  test('starts active, with the time at which it was made', () => {
+    expect(active).toEqual({
+      ...key,
+      version: 2,
+      url,
+      description: '',
+      paused: false,
+      disabledReason: null,
+      subscriptions: [{ event: 'a', registeredAtMs: 5 }],
+      createdAtMs: 10,
+      updatedAtMs: 20,
+      renewedAtRevision: 1,
+    });
+  });
+
+  test('keeps subscriptions in the order of their names', () => {
+    const { subscriptions } = replay(created, added('b'), added('c'), added('*'), added('a'));
+    expect(subscriptions.map(({ event }) => event)).toEqual(['*', 'a', 'b', 'c']);
+  });
+
+  test('shows disabled before paused before active', () => {
+    const paused = replay(created, { type: 'endpoint_paused' });
+    const both = replay(created, { type: 'endpoint_paused' }, disabled);
+    const enabled = replay(created, { type: 'endpoint_paused' }, disabled, {
+      type: 'endpoint_enabled',
+    });
+    expect([active, paused, both, enabled].map(stateOf)).toEqual([
+      'active',
+      'paused',
+      'disabled',
+      'paused',
+    ]);
+  });
+
+  test('is renewed by enabling and by another URL, not by another description', () => {
+    const enabled = replay(created, disabled, { type: 'endpoint_enabled' });
+    const moved = replay(created, { type: 'endpoint_updated', changes: { url: otherUrl } });
+    const described = replay(created, { type: 'endpoint_updated', changes: { description: 'x' } });
+    expect([enabled, moved, described].map((each) => each.renewedAtRevision)).toEqual([3, 2, 1]);
+  });
+
+  test('that cannot be is an error', () => {
+    const change = { ...key, revision: 9, recordedAtMs: 9 };
+    expect(() => evolve(active, { ...change, event: created })).toThrow('after version 2');
+    expect(() => evolve(undefined, { ...change, event: disabled })).toThrow('when there is none');
+  });
+});
+
+describe('registering', () => {
+  const register: EndpointCommand = { kind: 'register', event: 'a', url };
+
+  test('makes the endpoint with its first subscription', () => {
+    expect(decideOn(undefined, register)).toEqual([
+      created,
+      { type: 'subscription_added', event: 'a', registeredAtMs: 99 },
+    ]);
+  });
+
+  test('adds a subscription to an endpoint, and nothing when it is there', () => {
+    expect(decideOn(active, { ...register, event: 'b' })).toEqual([
+      { type: 'subscription_added', event: 'b', registeredAtMs: 99 },
+    ]);
+    expect(decideOn(active, register)).toEqual([]);
+  });
+
+  test('enables a disabled endpoint, and does not resume a paused one', () => {
+    const off = replay(created, added('a'), { type: 'endpoint_paused' }, disabled);
+    expect(decideOn(off, register)).toEqual([{ type: 'endpoint_enabled' }]);
+    expect(decideOn(replay(created, added('a'), { type: 'endpoint_paused' }), register)).toEqual(
+      [],
+    );
+  });
+
+  test('is refused beyond the number of subscriptions that an endpoint may have', () => {
+    const names = Array.from({ length: MAX_SUBSCRIPTIONS_PER_ENDPOINT }, (_, index) => `e${index}`);
+    const full = replay(created, ...names.map(added));
+    expect(decideOn(full, register)).toBe('FAILED_PRECONDITION TOO_MANY_SUBSCRIPTIONS');
+    expect(decideOn(full, { ...register, event: 'e7' })).toEqual([]);
+  });
+});
+
+describe('unregistering', () => {
+  const unregister: EndpointCommand = { kind: 'unregister', event: 'a', url };
+
+  test('takes the endpoint away with its last subscription only', () => {
+    const removed = { type: 'subscription_removed', event: 'a' };
+    expect(decideOn(replay(created, added('a'), added('b')), unregister)).toEqual([removed]);
+    expect(decideOn(active, unregister)).toEqual([removed, { type: 'endpoint_removed' }]);
+  });
+
+  test('is refused when it is not registered', () => {
+    expect(decideOn(undefined, unregister)).toBe('NOT_FOUND NOT_REGISTERED');
+    expect(decideOn(active, { ...unregister, event: '*' })).toBe('NOT_FOUND NOT_REGISTERED');
+  });
+});
+
+const report = (revision: number): EndpointCommand => ({
+  kind: 'disable',
+  reason: 'gone',
+  revision,
+});
+
+describe('changing an endpoint', () => {
+  test.each(['pause', 'resume', 'enable', 'rotate_secret'] as const)(
+    '%s needs one that exists',
+    (kind) => {
+      expect(decideOn(undefined, { kind })).toBe('NOT_FOUND ENDPOINT_NOT_FOUND');
+    },
+  );
+
+  test('an update names only what gets another value', () => {
+    const update: EndpointCommand = { kind: 'update', changes: { url, description: 'x' } };
+    const changes = { description: 'x' };
+    expect(decideOn(active, update, active)).toEqual([{ type: 'endpoint_updated', changes }]);
+    expect(decideOn(active, { kind: 'update', changes: { url } }, active)).toEqual([]);
+  });
+
+  test('an update to a URL that another endpoint has is refused', () => {
+    const other = { ...active, endpointId: 'ep_2', url: otherUrl };
+    const update: EndpointCommand = { kind: 'update', changes: { url: otherUrl } };
+    expect(decideOn(active, update, other)).toBe('ALREADY_EXISTS URL_TAKEN');
+  });
+
+  test('a report of a view from before it was enabled or moved is ignored', () => {
+    const enabled = replay(created, added('a'), disabled, { type: 'endpoint_enabled' });
+    expect(decideOn(enabled, report(3))).toEqual([]);
+    expect(decideOn(enabled, report(4))).toEqual([disabled]);
+  });
+
+  test('a rotation keeps the secret before for a day', () => {
+    const previousValidUntilMs = 99 + PREVIOUS_SECRET_VALID_MS;
+    expect(decideOn(active, { kind: 'rotate_secret' })).toEqual([
+      { type: 'secret_rotated', previousValidUntilMs },
+    ]);
+  });
+});
+
+const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('register' as const, 'unregister' as const),
+    event: fc.constantFrom('a', 'b', '*'),
+    url: fc.constant(url),
+  }),
+  fc.record({ kind: fc.constantFrom('pause', 'resume', 'enable', 'rotate_secret') }),
+  fc.record({
+    kind: fc.constant('disable' as const),
+    reason: fc.constant('gone'),
+    revision: fc.nat(30),
+  }),
+  fc.record({
+    kind: fc.constant('update' as const),
+    changes: fc.record(
+      { url: fc.constantFrom(url, otherUrl), description: fc.constantFrom('', 'x') },
+      { requiredKeys: [] },
+    ),
+  }),
+);
+
+test('whatever is asked for, what is decided can follow, and a repeat changes nothing more', () => {
+  fc.assert(
+    fc.property(fc.array(commands, { maxLength: 40 }), (asked) => {
+      let endpoint: Endpoint | undefined;
+      let revision = 0;
+      for (const command of asked) {
+        const first = decide(command, { endpoint, urlHolder: undefined, recordedAtMs: revision });
+        for (const event of first.kind === 'accepted' ? first.events : []) {
+          revision += 1;
+          endpoint = evolve(endpoint, { ...key, event, revision, recordedAtMs: revision });
+        }
+        expect(endpoint?.subscriptions.length).not.toBe(0);
+        const isRepeatable = command.kind !== 'unregister' && command.kind !== 'rotate_secret';
+        if (first.kind === 'accepted' && isRepeatable) {
+          const again = decide(command, { endpoint, urlHolder: undefined, recordedAtMs: revision });
+          expect(again).toEqual({ kind: 'accepted', events: [] });
+        }
+      }
+    }),
+  );
+});
