@@ -33,9 +33,9 @@ describe('the standalone process', () => {
     started = [];
   });
   afterEach(async () => {
-    for (const { child, ended } of started) {
-      child.kill('SIGKILL');
-      await ended();
+    for (const standalone of started) {
+      standalone.child.kill('SIGKILL');
+      await standalone.ended();
     }
     await stopLeftPostgres(join(folder, 'postgres'));
     await rm(folder, { recursive: true, force: true });
@@ -74,12 +74,11 @@ describe('the standalone process', () => {
     ]);
     expect((await fetch(`http://127.0.0.1:${ports[0]}/readyz`)).status).toBe(200);
 
-    const postgres = await postgresPid(folder);
     // A terminal and npm both send one.
     standalone.child.kill('SIGINT');
     standalone.child.kill('SIGTERM');
     expect(await standalone.ended()).toBe(0);
-    expect(() => process.kill(postgres, 0)).toThrow('ESRCH');
+    await expect(postgresPid(folder)).rejects.toThrow('ENOENT');
   });
 
   test('refuses a second start on its folder, which does it no harm', async () => {
@@ -108,19 +107,22 @@ describe('the standalone process', () => {
     ['BILLHOOK_INVOICE_ADDR', 1],
     ['BILLHOOK_SUBSCRIPTION_ADDR', 2],
     ['BILLHOOK_DELIVERY_ADDR', 3],
-  ] as const)('says in a sentence that the port of %s is in use', async ([variable, index]) => {
-    const port = ports[index];
-    const other = createServer().listen(port, '127.0.0.1');
-    await once(other, 'listening');
+  ] as const)(
+    'says in a sentence that the port is in use, and names %s',
+    async ([variable, index]) => {
+      const port = ports[index];
+      const other = createServer().listen(port, '127.0.0.1');
+      await once(other, 'listening');
 
-    const standalone = start();
+      const standalone = start();
 
-    expect(await standalone.ended()).toBe(2);
-    const sentence = standalone.errors().trim().split('\n').at(-1);
-    expect(sentence).toContain(`127.0.0.1:${port}`);
-    expect(sentence).toContain(variable);
-    other.close();
-  });
+      expect(await standalone.ended()).toBe(2);
+      const sentence = standalone.errors().trim().split('\n').at(-1);
+      expect(sentence).toContain(`127.0.0.1:${port}`);
+      expect(sentence).toContain(variable);
+      other.close();
+    },
+  );
 });
 
 function run(settings: Readonly<Record<string, string>>): Standalone {

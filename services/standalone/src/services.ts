@@ -2,7 +2,8 @@ import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
 import { startGatewayService, toGatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
 import { startSubscriptionService, subscriptionConfig } from '@billhook/subscription';
-import type { Log, RunningService, Settings, Stoppable } from '@billhook/runtime';
+import { ConfigurationError } from '@billhook/runtime';
+import type { Address, Log, RunningService, Settings, Stoppable } from '@billhook/runtime';
 import type { OpenStorage } from './storage.ts';
 
 export interface RunningServices extends Stoppable {
@@ -27,27 +28,55 @@ export async function startServices(
   const logOf = (service: string) => log.child({ service });
   await using started = new AsyncDisposableStack();
 
-  const subscription = await startSubscriptionService(
-    subscriptionConfig(settings, { databaseUrl, secretKeys }),
-    { log: logOf('subscription') },
+  const subscription = await naming(
+    'BILLHOOK_SUBSCRIPTION_ADDR',
+    settings.subscriptionAddr.listen,
+    () =>
+      startSubscriptionService(subscriptionConfig(settings, { databaseUrl, secretKeys }), {
+        log: logOf('subscription'),
+      }),
   );
   started.defer(() => subscription.stop());
-  const invoice = await startInvoiceService(invoiceConfig(settings, databaseUrl), {
-    log: logOf('invoice'),
-  });
+  const invoice = await naming('BILLHOOK_INVOICE_ADDR', settings.invoiceAddr.listen, () =>
+    startInvoiceService(invoiceConfig(settings, databaseUrl), { log: logOf('invoice') }),
+  );
   started.defer(() => invoice.stop());
-  const dispatcher = await startDispatcherService(
-    dispatcherConfig(settings, { databaseUrl, secretKeys, ownership }),
-    { log: logOf('dispatcher') },
+  const dispatcher = await naming('BILLHOOK_DELIVERY_ADDR', settings.deliveryAddr.listen, () =>
+    startDispatcherService(dispatcherConfig(settings, { databaseUrl, secretKeys, ownership }), {
+      log: logOf('dispatcher'),
+    }),
   );
   started.defer(() => dispatcher.stop());
-  const gateway = await startGatewayService(toGatewayConfig(settings), { log: logOf('gateway') });
+  const gateway = await naming('BILLHOOK_HTTP_ADDR', settings.httpAddr, () =>
+    startGatewayService(toGatewayConfig(settings), { log: logOf('gateway') }),
+  );
 
   started.move();
   return {
     services: [subscription, invoice, dispatcher, gateway],
     stop: () => stopInOrder([gateway, invoice, dispatcher, subscription]),
   };
+}
+
+/** A service knows the address that it cannot listen on, and not the variable that holds it. */
+async function naming(
+  variable: string,
+  address: Address,
+  start: () => Promise<RunningService>,
+): Promise<RunningService> {
+  try {
+    return await start();
+  } catch (error) {
+    const isUnnamed =
+      error instanceof ConfigurationError &&
+      error.message.includes(address.text) &&
+      !error.message.includes(variable);
+    throw isUnnamed
+      ? new ConfigurationError(`${error.message} Set ${variable} to another address.`, {
+          cause: error,
+        })
+      : error;
+  }
 }
 
 /** All of them are stopped, also after one has failed to; the failure is thrown at the end. */
