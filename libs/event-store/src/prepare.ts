@@ -22,7 +22,7 @@ export async function prepareEventStore(
   const { schema, lanes, requestIdRetentionMs: retentionMs } = options;
   await makeLanes(pool, schema, lanes);
   const keep = (): Promise<void> =>
-    keepDayPartitions(pool, { table: `${schema}.answer`, nowMs: Date.now(), retentionMs });
+    keepDayPartitions(pool, { table: `${schema}.answer`, retentionMs });
   await keep();
   let underWay = Promise.resolve();
   const timer = setInterval(() => {

@@ -12,8 +12,13 @@ const PARTITION_LOCK = 21_102;
 export interface DayPartitions {
   /** The partitioned table with its schema; it is partitioned by range of `recorded_at`. */
   readonly table: string;
-  readonly nowMs: number;
   readonly retentionMs: number;
+}
+
+/** What there is, and what time it is for the database: a process's own clock may be wrong. */
+interface Stock {
+  readonly nowMs: number;
+  readonly partitions: ReadonlySet<string>;
 }
 
 /**
@@ -28,31 +33,39 @@ export async function keepDayPartitions(pool: Pool, options: DayPartitions): Pro
       PARTITION_LOCK,
       options.table,
     ]);
-    const existing = await listPartitions(client, options.table);
-    await makeAhead(client, options, existing);
-    await dropOld(client, options, existing);
+    const stock = await takeStock(client, options.table);
+    await makeAhead(client, options, stock);
+    await dropOld(client, options, stock);
   });
 }
 
-async function listPartitions(client: Client, table: string): Promise<Set<string>> {
-  const result = await client.query<{ name: string }>(
-    `select child.relname as name
-     from pg_inherits join pg_class as child on child.oid = pg_inherits.inhrelid
-     where pg_inherits.inhparent = $1::regclass`,
+async function takeStock(client: Client, table: string): Promise<Stock> {
+  const result = await client.query<{ now_ms: number; partitions: string[] }>(
+    `select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms,
+       array(
+         select child.relname::text
+         from pg_inherits join pg_class as child on child.oid = pg_inherits.inhrelid
+         where pg_inherits.inhparent = $1::regclass
+       ) as partitions`,
     [table],
   );
-  return new Set(result.rows.map(({ name }) => name));
+  const row = result.rows[0];
+  if (row === undefined) throw new Error('a query for one row gave none');
+  return { nowMs: row.now_ms, partitions: new Set(row.partitions) };
 }
 
 async function makeAhead(
   client: Client,
-  { table, nowMs }: DayPartitions,
-  existing: ReadonlySet<string>,
+  { table }: DayPartitions,
+  { nowMs, partitions }: Stock,
 ): Promise<void> {
-  for (let ahead = 0; ahead < DAYS_AHEAD; ahead += 1) {
-    const from = dayOf(nowMs + ahead * DAY_MS);
-    const to = dayOf(nowMs + (ahead + 1) * DAY_MS);
-    if (existing.has(nameOf(table, from))) continue;
+  const days = Array.from({ length: DAYS_AHEAD }, (_, ahead) => nowMs + ahead * DAY_MS);
+  const missing = days.filter((dayMs) => !partitions.has(nameOf(table, dayOf(dayMs))));
+  // Nobody adds a row to the default partition between the look at it and the new partition.
+  if (missing.length > 0) await client.query(`lock table ${table} in access exclusive mode`);
+  for (const dayMs of missing) {
+    const from = dayOf(dayMs);
+    const to = dayOf(dayMs + DAY_MS);
     const early = await client.query(
       `select from ${table}_default where recorded_at >= $1 and recorded_at < $2 limit 1`,
       [`${from}T00:00:00Z`, `${to}T00:00:00Z`],
@@ -68,13 +81,13 @@ async function makeAhead(
 
 async function dropOld(
   client: Client,
-  { table, nowMs, retentionMs }: DayPartitions,
-  existing: ReadonlySet<string>,
+  { table, retentionMs }: DayPartitions,
+  { nowMs, partitions }: Stock,
 ): Promise<void> {
   const oldestMs = nowMs - retentionMs;
   const oldest = nameOf(table, dayOf(oldestMs));
   const [schema] = table.split('.');
-  for (const name of existing) {
+  for (const name of partitions) {
     if (/_\d{8}$/.test(name) && name < oldest) await client.query(`drop table ${schema}.${name}`);
   }
   await client.query(`delete from ${table}_default where recorded_at < $1`, [new Date(oldestMs)]);

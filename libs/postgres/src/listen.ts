@@ -69,8 +69,13 @@ async function connect({ connectionString, channel, onNotify }: ListenOptions): 
   client.on('notification', onNotify);
   // What breaks ends the connection, and the end is waited for.
   client.on('error', () => undefined);
-  await client.connect();
-  await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+  try {
+    await client.connect();
+    await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
   onNotify();
   return client;
 }

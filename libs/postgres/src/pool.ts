@@ -35,13 +35,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const QUERY_TIMEOUT_MS = 30_000;
 const KEEPALIVE_DELAY_MS = 5_000;
 
-const INT8_OID = 20;
-
 /** A number would lose digits: int8 is read as bigint. */
-const types = {
-  getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
-    if (oid === INT8_OID && format !== 'binary') return BigInt;
-    return pg.types.getTypeParser(oid, format) as (value: string) => unknown;
+const types: pg.CustomTypesConfig = {
+  getTypeParser(oid, format) {
+    return oid === pg.types.builtins.INT8 && format !== 'binary'
+      ? BigInt
+      : pg.types.getTypeParser(oid, format);
   },
 };
 
@@ -67,7 +66,10 @@ export function connectionOptions(options: {
 /** Makes a pool. It connects when it is first used; the caller ends it. */
 export function createPool(options: PoolOptions): Pool {
   const pool = new pg.Pool({ ...connectionOptions(options), max: options.maxConnections });
-  // An idle connection that breaks is replaced by itself; unheard, it would end the process.
+  // A connection says that it broke, also between two statements; unheard, that would end the
+  // process. Whoever uses it learns of it from the next statement.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  // An idle one is replaced by itself.
   pool.on('error', (error) => {
     // The pool adds the connection to the error; only what happened belongs in the log.
     options.log.warn({ reason: error.message }, 'an idle connection to Postgres was lost');

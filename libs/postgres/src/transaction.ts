@@ -10,8 +10,14 @@ export class OutcomeUnknownError extends Error {
   override readonly name = 'OutcomeUnknownError';
 }
 
-/** A server that is going down may have committed before it said so. */
-const SHUTDOWN_CLASS = '57P';
+/**
+ * SQLSTATEs, by how they begin, that do not say whether the transaction was committed: the server or
+ * what stands before it went away or broke, and may have committed before.
+ */
+const UNKNOWN_OUTCOME_STATES = ['08', '40003', '53', '57P', '58', 'XX'];
+
+/** Whoever does not even answer to ROLLBACK loses the connection, which rolls back as well. */
+const ROLLBACK_TIMEOUT_MS = 1_000;
 
 /**
  * Runs `work` in a transaction. It counts only if Postgres answers `COMMIT`: a transaction in which
@@ -27,9 +33,6 @@ export async function transaction<Result>(
 ): Promise<Result> {
   const client = await pool.connect();
   let broken = true;
-  // A connection that breaks between two statements says so here; the next statement fails.
-  const ignore = (): void => undefined;
-  client.on('error', ignore);
   try {
     await client.query(`begin isolation level ${options.isolation ?? 'read committed'}`);
     const result = await workOrRollBack(client, work);
@@ -40,7 +43,6 @@ export async function transaction<Result>(
     broken = !(error instanceof RolledBack);
     throw error instanceof RolledBack ? error.cause : error;
   } finally {
-    client.off('error', ignore);
     client.release(broken);
   }
 }
@@ -55,7 +57,8 @@ async function workOrRollBack<Result>(
   try {
     return await work(client);
   } catch (error) {
-    const wasRolledBack = await client.query('rollback').then(
+    const rollback = { text: 'rollback', query_timeout: ROLLBACK_TIMEOUT_MS };
+    const wasRolledBack = await client.query(rollback).then(
       () => true,
       () => false,
     );
@@ -78,7 +81,7 @@ async function commit(client: Client): Promise<void> {
 
 /** Postgres said itself that it did not commit. */
 function isRefusal(error: unknown): boolean {
-  return (
-    error instanceof pg.DatabaseError && !(error.code ?? SHUTDOWN_CLASS).startsWith(SHUTDOWN_CLASS)
-  );
+  if (!(error instanceof pg.DatabaseError)) return false;
+  const state = error.code ?? 'XX';
+  return !UNKNOWN_OUTCOME_STATES.some((beginning) => state.startsWith(beginning));
 }

@@ -113,7 +113,7 @@ async function prepareSchema(pool: Pool, config: DispatcherConfig): Promise<void
 }
 
 function keepAttempts(pool: Pool, { retentionMs }: DispatcherConfig): Promise<void> {
-  return keepDayPartitions(pool, { table: `${SCHEMA}.attempt`, nowMs: Date.now(), retentionMs });
+  return keepDayPartitions(pool, { table: `${SCHEMA}.attempt`, retentionMs });
 }
 
 /** Keeps the delivery log's partitions. Returns what ends that. */

@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/**
+ * What becomes of a `COMMIT`: it is answered; the connection breaks before the server hears of it; or
+ * the connection breaks when the server has answered, and nobody hears the answer.
+ */
+export type CommitFate = 'answered' | 'lost' | 'unanswered';
+
+/** A way to Postgres on which connections break. */
+export interface PostgresProxy {
+  readonly connectionString: string;
+  /** Says what becomes of each `COMMIT` from now on. */
+  onCommit(decideFate: () => CommitFate): void;
+  /** Breaks all connections, and refuses new ones until `mend`. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+/** The message of a simple query `commit`. */
+const COMMIT = Buffer.from('Q\0\0\0\u000bcommit\0', 'latin1');
+
+/** Starts a proxy before a Postgres server that speaks without TLS. */
+export async function startPostgresProxy(connectionString: string): Promise<PostgresProxy> {
+  const target = new URL(connectionString);
+  const sockets = new Set<Socket>();
+  let decideFate = alwaysAnswered;
+  let isCut = false;
+
+  const server = createServer((client) => {
+    if (isCut) {
+      client.destroy();
+      return;
+    }
+    const upstream = connect(Number(target.port), target.hostname);
+    const breakBoth = (): void => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', breakBoth);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        breakBoth();
+      });
+    }
+    let fate: CommitFate = 'answered';
+    client.on('data', (bytes: Buffer) => {
+      fate = bytes.includes(COMMIT) ? decideFate() : 'answered';
+      if (fate === 'lost') breakBoth();
+      else upstream.write(bytes);
+    });
+    upstream.on('data', (bytes: Buffer) => {
+      if (fate === 'unanswered') breakBoth();
+      else client.write(bytes);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = new URL(connectionString);
+  own.hostname = '127.0.0.1';
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  own.port = String(address.port);
+  const breakAll = (): void => sockets.forEach((socket) => socket.destroy());
+
+  return {
+    connectionString: own.href,
+    onCommit(decide) {
+      decideFate = decide;
+    },
+    cut() {
+      isCut = true;
+      breakAll();
+    },
+    mend() {
+      isCut = false;
+    },
+    async close() {
+      breakAll();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function alwaysAnswered(): CommitFate {
+  return 'answered';
+}
