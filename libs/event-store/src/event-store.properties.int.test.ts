@@ -1,0 +1,211 @@
+import { ServiceError } from '@billhook/runtime';
+import type { Pool } from '@billhook/postgres';
+import { useTestDatabase } from '@billhook/testing';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { openCommitBreaker } from './commit-breaker.fixture.ts';
+import type { CommitBreaker, CommitFault } from './commit-breaker.fixture.ts';
+import {
+  keyOf,
+  LANES,
+  LIMIT,
+  migrateCounters,
+  openCounters,
+  openPool,
+  readCounters,
+  requestOf,
+  SCHEMA,
+} from './counters.fixture.ts';
+import type { Counter, CounterStore } from './counters.fixture.ts';
+import { prepareEventStore } from './prepare.ts';
+import { readAll } from './reading.ts';
+
+const RUNS = 40;
+const MAX_TRIES = 20;
+
+const database = useTestDatabase();
+let breaker: CommitBreaker;
+let pools: Pool[];
+let stores: CounterStore[];
+let tenants = 0;
+
+/** Two processes on one database; both reach it through what breaks their commits. */
+beforeAll(async () => {
+  breaker = await openCommitBreaker(database.connectionString);
+  pools = [openPool(breaker.connectionString), openPool(breaker.connectionString)];
+  pools.push(openPool(database.connectionString));
+  await migrateCounters(pools[2]!);
+  const prepared = await prepareEventStore(pools[2]!, {
+    schema: SCHEMA,
+    lanes: LANES,
+    requestIdRetentionMs: 3_600_000,
+  });
+  await prepared.stop();
+  stores = [openCounters(pools[0]!), openCounters(pools[1]!)];
+});
+
+afterAll(async () => {
+  await Promise.all(stores.map((store) => store.stop()));
+  await Promise.all(pools.map((pool) => pool.end()));
+  await breaker.close();
+});
+
+interface Step {
+  readonly process: number;
+  readonly streamId: string;
+  readonly by: number;
+  readonly requestId: string | undefined;
+  /** Everything before has been answered; otherwise it is under way at the same time. */
+  readonly waits: boolean;
+  readonly fault: CommitFault | undefined;
+}
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.record({
+    process: fc.nat(1),
+    streamId: fc.constantFrom('a', 'b', 'c', 'd'),
+    by: fc.constantFrom(-2, -1, 0, 1, 1, 2),
+    requestId: fc.option(fc.constantFrom('r1', 'r2', 'r3', 'r4', 'r5'), { nil: undefined }),
+    waits: fc.boolean(),
+    fault: fc.option(fc.constantFrom<CommitFault>('carried out unheard', 'never arrives'), {
+      nil: undefined,
+      freq: 5,
+    }),
+  }),
+  { minLength: 1, maxLength: 40, size: 'max' },
+);
+
+/** One call of a client, and what it was told. */
+interface Call extends Step {
+  readonly tenant: string;
+  readonly mark: string;
+  readonly outcome:
+    | { readonly kind: 'answered'; readonly answer: Counter }
+    | { readonly kind: 'refused'; readonly reason: string }
+    | { readonly kind: 'unknown' };
+}
+
+test('two processes, repeats and commits of unknown outcome keep every promise', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (planned) => {
+      const tenant = `tenant-${(tenants += 1)}`;
+      const calls = await carryOut(planned, tenant);
+      const repeats = await repeatAll(calls);
+      const later = await repeatAll(calls);
+      checkAnswers([...calls, ...repeats], later);
+      await checkEvents(tenant, [...calls, ...repeats, ...later]);
+      await checkLanes();
+    }),
+    { numRuns: RUNS, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+  );
+  expect(breaker.broken).toBeGreaterThan(0);
+});
+
+async function carryOut(planned: readonly Step[], tenant: string): Promise<Call[]> {
+  const calls: Promise<Call>[] = [];
+  for (const [index, step] of planned.entries()) {
+    if (step.waits) await Promise.all(calls);
+    if (step.fault !== undefined) breaker.breakNext(step.fault);
+    // What a request asks for is the same at each repeat, except where an id is used again.
+    const mark = step.requestId === undefined ? `call-${index}` : `${step.requestId}:${step.by}`;
+    calls.push(call({ ...step, tenant, mark }));
+  }
+  return Promise.all(calls);
+}
+
+async function call(asked: Omit<Call, 'outcome'>): Promise<Call> {
+  const { process, tenant, streamId, by, mark, requestId } = asked;
+  try {
+    const request = requestOf({ tenant, streamId, by, mark }, requestId);
+    return {
+      ...asked,
+      outcome: { kind: 'answered', answer: await stores[process]!.execute(request) },
+    };
+  } catch (error) {
+    // A key that is violated would be INTERNAL: the lock, not the key, must keep decisions apart.
+    if (!(error instanceof ServiceError) || error.code === 'INTERNAL') throw error;
+    const isUnknown = error.code === 'UNAVAILABLE';
+    return {
+      ...asked,
+      outcome: isUnknown ? { kind: 'unknown' } : { kind: 'refused', reason: error.reason },
+    };
+  }
+}
+
+/** Repeats every request that has an id at the other process, until it is told what became of it. */
+async function repeatAll(calls: readonly Call[]): Promise<Call[]> {
+  const repeatable = calls.filter(({ requestId }) => requestId !== undefined);
+  return Promise.all(
+    repeatable.map(async (asked) => {
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const repeat = await call({ ...asked, process: (asked.process + 1 + tries) % 2 });
+        if (repeat.outcome.kind !== 'unknown') return repeat;
+      }
+      throw new Error('a repeat was never answered');
+    }),
+  );
+}
+
+/** A request gets the same answer whenever it is repeated; its id is taken for anything else. */
+function checkAnswers(earlier: readonly Call[], later: readonly Call[]): void {
+  const answers = new Map<string, { readonly mark: string; readonly answer: Counter }>();
+  for (const { streamId, requestId, mark, outcome } of earlier) {
+    if (requestId === undefined || outcome.kind !== 'answered') continue;
+    const { answer } = outcome;
+    const first = answers.get(`${streamId} ${requestId}`);
+    if (first !== undefined) expect({ mark, answer }).toEqual(first);
+    answers.set(`${streamId} ${requestId}`, { mark, answer });
+  }
+  for (const { streamId, requestId, mark, outcome } of later) {
+    const kept = answers.get(`${streamId} ${requestId}`);
+    if (kept === undefined) continue;
+    if (kept.mark === mark) expect(outcome).toEqual({ kind: 'answered', answer: kept.answer });
+    else expect(outcome).toEqual({ kind: 'refused', reason: 'REQUEST_ID_REUSED' });
+  }
+}
+
+/** Streams rebuilt from their events are what the read model and the callers were told. */
+async function checkEvents(tenant: string, calls: readonly Call[]): Promise<void> {
+  const states = new Map<string, Counter>();
+  const appended = new Map<string, Counter>();
+  for await (const event of readAll(pools[2]!, SCHEMA)) {
+    if (event.tenant !== tenant) continue;
+    const [by, mark] = event.data.toString().split(' ');
+    const before = states.get(keyOf(event)) ?? { value: 0, version: 0 };
+    expect(event.version).toBe(before.version + 1);
+    const after = { value: before.value + Number(by), version: event.version };
+    expect(after.value).toBeGreaterThanOrEqual(0);
+    expect(after.value).toBeLessThanOrEqual(LIMIT);
+    states.set(keyOf(event), after);
+    const request = `${event.streamId} ${mark}`;
+    expect(appended.has(request), `a second event of ${request}`).toBe(false);
+    appended.set(request, after);
+  }
+  const readModel = (await readCounters(pools[2]!)).filter((row) => row.tenant === tenant);
+  expect(new Map(readModel.map((row) => [keyOf(row), row.value]))).toEqual(
+    new Map([...states].map(([key, { value }]) => [key, value])),
+  );
+  for (const { streamId, by, mark, outcome } of calls) {
+    const event = appended.get(`${streamId} ${mark}`);
+    if (outcome.kind === 'answered' && by !== 0) expect(event).toEqual(outcome.answer);
+    if (by === 0) expect(event).toBeUndefined();
+  }
+}
+
+/** Positions have no gap, times never go back, and the lanes' rows say where they end. */
+async function checkLanes(): Promise<void> {
+  const ends = new Map<number, { readonly position: number; readonly recordedAtMs: number }>();
+  for await (const { lane, position, recordedAtMs } of readAll(pools[2]!, SCHEMA)) {
+    const before = ends.get(lane) ?? { position: 0, recordedAtMs: 0 };
+    expect(position).toBe(before.position + 1);
+    expect(recordedAtMs).toBeGreaterThanOrEqual(before.recordedAtMs);
+    ends.set(lane, { position, recordedAtMs });
+  }
+  const { rows } = await pools[2]!.query<{ lane: number; position: bigint }>(
+    `select lane, position from ${SCHEMA}.lane where position > 0`,
+  );
+  expect(new Map(rows.map((row) => [row.lane, Number(row.position)]))).toEqual(
+    new Map([...ends].map(([lane, { position }]) => [lane, position])),
+  );
+}
