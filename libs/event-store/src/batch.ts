@@ -1,10 +1,11 @@
 import { transaction, type Client, type Pool } from '@billhook/postgres';
-import { invalidField, ServiceError } from '@billhook/runtime';
+import { invalidField, type ServiceError } from '@billhook/runtime';
 
 import { answerKey, readNowAndAnswers, type KnownAnswers } from './answers.ts';
 import type { PendingCommand } from './command-queue.ts';
 import { createEventId } from './event-id.ts';
-import type { Aggregate, Decision, NewEvent, Stream } from './event-store.ts';
+import type { Aggregate, NewEvent, Stream } from './event-store.ts';
+import { laneOf } from './lane.ts';
 import { lockLanes, writeBatch, type LaneState, type WrittenBatch } from './statements.ts';
 
 /** An event over this size is refused (design.md, "Events and their store"). */
@@ -29,6 +30,7 @@ export interface BatchOptions<Command extends Stream, Working, Answer> {
   readonly pool: Pool;
   readonly aggregate: Aggregate<Command, Working, Answer>;
   readonly schema: string;
+  readonly lanes: number;
   readonly requestIdRetentionMs: number;
 }
 
@@ -48,20 +50,11 @@ export async function commitBatch<Command extends Stream, Working, Answer>(
     const lanes = await lockLanes(client, schema, lanesOf(batch));
     const { nowMs, answers } = await readNowAndAnswers(client, batch, { schema, retentionMs });
     const working = await load(options, client, batch);
-    const drafting: Drafting<Command, Working, Answer> = {
-      aggregate,
-      working,
-      answers,
-      lanes,
-      recordedAtMs: Math.max(nowMs, ...[...lanes.values()].map((lane) => lane.recordedAtMs)),
-      written: { events: [], answers: [], lanes: new Map() },
-    };
-    const outcomes = batch.map((pending, index) => draft(drafting, pending, index));
-    const { written, recordedAtMs } = drafting;
+    const written: WrittenBatch = { events: [], answers: [], lanes: new Map() };
+    const drafting = { ...options, working, answers, nowMs, lockedLanes: lanes, written };
+    const outcomes = batch.map((pending, index) => draftOrAccuse(drafting, pending, index));
     const appended = written.events.length > 0;
-    if (appended || written.answers.length > 0) {
-      await writeBatch(client, schema, { ...written, recordedAtMs });
-    }
+    if (appended || written.answers.length > 0) await writeBatch(client, schema, written);
     if (appended) await aggregate.save(client, working);
     return { outcomes, appended };
   });
@@ -82,81 +75,107 @@ function load<Command extends Stream, Working, Answer>(
   );
 }
 
-interface Drafting<Command extends Stream, Working, Answer> {
-  readonly aggregate: Aggregate<Command, Working, Answer>;
+interface Drafting<Command extends Stream, Working, Answer> extends BatchOptions<
+  Command,
+  Working,
+  Answer
+> {
   readonly working: Working;
   readonly answers: KnownAnswers;
-  readonly lanes: Map<number, LaneState>;
-  readonly recordedAtMs: number;
-  readonly written: Omit<WrittenBatch, 'recordedAtMs'>;
+  readonly nowMs: number;
+  /** As the commands before left them. */
+  readonly lockedLanes: ReadonlyMap<number, LaneState>;
+  readonly written: WrittenBatch;
+}
+
+function draftOrAccuse<Command extends Stream, Working, Answer>(
+  drafting: Drafting<Command, Working, Answer>,
+  pending: PendingCommand<Command, Answer>,
+  index: number,
+): Outcome<Answer> {
+  try {
+    return draft(drafting, pending);
+  } catch (error) {
+    throw new GuiltyCommandError(index, error);
+  }
 }
 
 /** Answers a repeat from what was recorded, and decides on anything else. */
 function draft<Command extends Stream, Working, Answer>(
   drafting: Drafting<Command, Working, Answer>,
   pending: PendingCommand<Command, Answer>,
-  index: number,
 ): Outcome<Answer> {
   const { command, requestId, requestHash = Buffer.alloc(0) } = pending.request;
-  const { aggregate, working, answers, recordedAtMs } = drafting;
+  const { aggregate, working, answers, nowMs, written } = drafting;
   const key = requestId === undefined ? undefined : answerKey(command, requestId);
   const known = key === undefined ? undefined : answers.get(key);
   if (known !== undefined) {
     if (!known.requestHash.equals(requestHash)) return { kind: 'refused', error: reused() };
     return { kind: 'answered', answer: aggregate.decodeAnswer(known.answer) };
   }
-  let decision: Decision<Answer>;
-  try {
-    decision = aggregate.decide(working, command, { recordedAtMs });
-    if (decision.kind === 'accepted') decision.events.forEach(requireSize);
-  } catch (error) {
-    throw new GuiltyCommandError(index, error);
-  }
+  const lane = drafting.lockedLanes.get(pending.lane);
+  if (lane === undefined) throw new Error(`lane ${pending.lane} is not there`);
+  // The clock may step back, the log does not.
+  const recordedAtMs = Math.max(nowMs, lane.recordedAtMs);
+  const decision = aggregate.decide(working, command, { recordedAtMs });
   if (decision.kind === 'refused') return decision;
-  append(drafting, pending, decision.events);
+  append(drafting, pending, { events: decision.events, lane, recordedAtMs });
   if (requestId !== undefined && key !== undefined) {
     const answer = aggregate.encodeAnswer(decision.answer);
+    const { tenant, streamId } = command;
     answers.set(key, { requestHash, answer });
-    drafting.written.answers.push({ ...command, requestId, requestHash, answer });
+    written.answers.push({ tenant, streamId, requestId, requestHash, answer, recordedAtMs });
   }
   return { kind: 'answered', answer: decision.answer };
 }
 
 /** Gives each event its place in its lane and its stream. */
 function append<Command extends Stream, Working, Answer>(
-  { aggregate, working, lanes, written }: Drafting<Command, Working, Answer>,
-  pending: PendingCommand<Command, Answer>,
-  events: readonly NewEvent[],
+  { aggregate, working, written, lanes }: Drafting<Command, Working, Answer>,
+  { request: { command, traceparent }, lane: laneNumber }: PendingCommand<Command, Answer>,
+  decided: {
+    readonly events: readonly NewEvent[];
+    readonly lane: LaneState;
+    readonly recordedAtMs: number;
+  },
 ): void {
-  const lane = lanes.get(pending.lane);
-  if (lane === undefined) throw new Error(`Lane ${pending.lane} is not locked.`);
-  const { tenant } = pending.request.command;
-  const counts = new Map<string, number>();
-  for (const { streamId = pending.request.command.streamId } of events) {
-    counts.set(streamId, (counts.get(streamId) ?? 0) + 1);
+  const { events, lane, recordedAtMs } = decided;
+  const { tenant } = command;
+  const left = new Map<string, number>();
+  for (const { streamId = command.streamId } of events) {
+    left.set(streamId, (left.get(streamId) ?? 0) + 1);
   }
-  for (const { type, data, streamId = pending.request.command.streamId } of events) {
-    const left = counts.get(streamId) ?? 0;
-    counts.set(streamId, left - 1);
+  for (const { type, data, streamId = command.streamId } of events) {
+    requireSize(type, data);
+    if (streamId !== command.streamId) requireLane({ tenant, streamId }, lanes, laneNumber);
+    const stillToCome = left.get(streamId) ?? 0;
+    left.set(streamId, stillToCome - 1);
     lane.position += 1;
-    written.lanes.set(pending.lane, lane.position);
+    written.lanes.set(laneNumber, { position: lane.position, recordedAtMs });
     written.events.push({
-      lane: pending.lane,
+      lane: laneNumber,
       position: lane.position,
       id: createEventId(),
       tenant,
       streamId,
       // The aggregate counts these events already.
-      version: aggregate.version(working, { tenant, streamId }) - left + 1,
+      version: aggregate.version(working, { tenant, streamId }) - stillToCome + 1,
       type,
       data,
-      traceparent: pending.request.traceparent,
+      recordedAtMs,
+      traceparent,
     });
   }
 }
 
-function requireSize({ type, data }: NewEvent): void {
+function requireSize(type: string, data: Uint8Array): void {
   if (data.length > MAX_EVENT_BYTES) throw new Error(`An event ${type} is over its size.`);
+}
+
+/** The positions of a lane that is not locked cannot be moved on. */
+function requireLane({ tenant, streamId }: Stream, lanes: number, lane: number): void {
+  if (laneOf(tenant, streamId, lanes) === lane) return;
+  throw new Error(`An event of ${tenant}/${streamId} is in another lane than its command.`);
 }
 
 function reused(): ServiceError {

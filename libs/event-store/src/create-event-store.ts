@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
-import { OutcomeUnknownError, type Pool } from '@billhook/postgres';
+import { isUnavailable, OutcomeUnknownError, type Pool } from '@billhook/postgres';
 import { ServiceError, type Log } from '@billhook/runtime';
-import pg from 'pg';
 
 import { commitBatch, GuiltyCommandError, type BatchOptions } from './batch.ts';
 import { CommandQueue, type PendingCommand, type QueueLimits } from './command-queue.ts';
@@ -42,7 +41,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
 ): EventStore<Command, Answer> {
   const queue = new CommandQueue<Command, Answer>({ ...DEFAULT_LIMITS, ...options.limits });
   const notifier = createNotifier(deps, `${options.schema}_appended`);
-  const listeners: (() => void)[] = [notifier.notify];
+  const listeners = [() => notifier.notify()];
   let running: Promise<void> | undefined;
   let stopped = false;
 
@@ -79,7 +78,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   };
 }
 
-/** Gives every command of a batch its outcome. Returns whether anything was appended. */
+/** Gives every command of a batch its outcome. Returns whether anything may have been appended. */
 async function settleBatch<Command extends Stream, Working, Answer>(
   options: BatchOptions<Command, Working, Answer>,
   log: Log,
@@ -93,10 +92,10 @@ async function settleBatch<Command extends Stream, Working, Answer>(
     }
     return appended;
   } catch (error) {
-    if (isUnavailability(error)) {
+    if (error instanceof OutcomeUnknownError || isUnavailable(error)) {
       log.warn({ err: error, commands: batch.length }, 'a batch was not committed');
       for (const pending of batch) pending.reject(unavailableBecause(error));
-      return false;
+      return error instanceof OutcomeUnknownError;
     }
     const parts = split(batch, error);
     if (parts === undefined) {
@@ -123,16 +122,6 @@ function split<Command, Answer>(
   }
   const middle = Math.ceil(batch.length / 2);
   return [batch.slice(0, middle), batch.slice(middle)];
-}
-
-/** Classes of SQLSTATE that say nothing about the commands: what is asked again may succeed. */
-const UNAVAILABLE_CLASSES = new Set(['08', '40', '53', '55', '57', '58', 'XX']);
-
-/** Postgres is away, busy, or did not say whether it committed. */
-function isUnavailability(error: unknown): boolean {
-  if (error instanceof GuiltyCommandError) return false;
-  if (!(error instanceof pg.DatabaseError)) return true;
-  return UNAVAILABLE_CLASSES.has((error.code ?? 'XX').slice(0, 2));
 }
 
 function unavailableBecause(error: unknown): ServiceError {

@@ -12,7 +12,6 @@ export interface LaneState {
 
 /** What a batch adds. */
 export interface WrittenBatch {
-  readonly recordedAtMs: number;
   readonly events: {
     readonly lane: number;
     readonly position: number;
@@ -22,15 +21,17 @@ export interface WrittenBatch {
     readonly version: number;
     readonly type: string;
     readonly data: Uint8Array;
+    readonly recordedAtMs: number;
     readonly traceparent: string | undefined;
   }[];
   readonly answers: (Stream & {
     readonly requestId: string;
     readonly requestHash: Buffer;
     readonly answer: Uint8Array;
+    readonly recordedAtMs: number;
   })[];
-  /** The new positions of the lanes that got events. */
-  readonly lanes: Map<number, number>;
+  /** How the lanes that got events stand now. */
+  readonly lanes: Map<number, LaneState>;
 }
 
 /** Locks the rows of lanes, in ascending order, so that nobody else appends to them. */
@@ -64,33 +65,36 @@ interface LaneColumns {
 export async function writeBatch(
   client: Client,
   schema: string,
-  { events, answers, lanes, recordedAtMs }: WrittenBatch,
+  { events, answers, lanes }: WrittenBatch,
 ): Promise<void> {
   await client.query({
     name: `write_batch_${schema}`,
     text: `with moved as (
              update ${schema}.lane
-             set position = moved.position, recorded_at = $1
-             from unnest($2::int[], $3::bigint[]) as moved (lane, position)
+             set position = moved.position, recorded_at = moved.recorded_at
+             from unnest($1::int[], $2::bigint[], $3::timestamptz[])
+               as moved (lane, position, recorded_at)
              where lane.lane = moved.lane
            ), answered as (
              insert into ${schema}.answer
                (tenant, stream_id, request_id, request_hash, answer, recorded_at)
-             select *, $1 from unnest($4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[])
+             select * from unnest($4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
+               $9::timestamptz[])
            )
            insert into ${schema}.event (lane, position, id, tenant, stream_id, version, type, data,
              traceparent, recorded_at)
-           select *, $1 from unnest($9::int[], $10::bigint[], $11::uuid[], $12::text[],
-             $13::text[], $14::bigint[], $15::text[], $16::bytea[], $17::text[])`,
+           select * from unnest($10::int[], $11::bigint[], $12::uuid[], $13::text[], $14::text[],
+             $15::bigint[], $16::text[], $17::bytea[], $18::text[], $19::timestamptz[])`,
     values: [
-      new Date(recordedAtMs),
       [...lanes.keys()],
-      [...lanes.values()],
+      [...lanes.values()].map(({ position }) => position),
+      [...lanes.values()].map(toTimestamp),
       answers.map(({ tenant }) => tenant),
       answers.map(({ streamId }) => streamId),
       answers.map(({ requestId }) => requestId),
       answers.map(({ requestHash }) => requestHash),
       answers.map(({ answer }) => Buffer.from(answer)),
+      answers.map(toTimestamp),
       events.map(({ lane }) => lane),
       events.map(({ position }) => position),
       events.map(({ id }) => toUuid(id)),
@@ -100,6 +104,11 @@ export async function writeBatch(
       events.map(({ type }) => type),
       events.map(({ data }) => Buffer.from(data)),
       events.map(({ traceparent }) => traceparent ?? null),
+      events.map(toTimestamp),
     ],
   });
+}
+
+function toTimestamp({ recordedAtMs }: { readonly recordedAtMs: number }): string {
+  return new Date(recordedAtMs).toISOString();
 }
