@@ -1,0 +1,51 @@
+export interface Registration {
+  readonly endpoint_id: string;
+  readonly event: string;
+  readonly url: string;
+  readonly status: string;
+  readonly secret?: string;
+}
+
+export interface Ping {
+  readonly url: string;
+  readonly outcome: string;
+  readonly status: number | null;
+  readonly duration_ms: number;
+}
+
+/** The calls of the gateway. */
+export type RestCalls = ReturnType<typeof createRestCalls>;
+
+const JSON_TYPE = 'application/json';
+
+/** Gives the calls of a gateway, made as plain curl makes them unless JSON is asked for. */
+export function createRestCalls(address: string) {
+  const send = (
+    path: string,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> =>
+    fetch(`http://${address}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': JSON_TYPE, ...headers },
+      body,
+    });
+
+  const forJson = async <Answer>(path: string, request: object): Promise<Answer> => {
+    const response = await send(path, JSON.stringify(request), { accept: JSON_TYPE });
+    if (response.status !== 200) {
+      throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    }
+    // oxlint-disable-next-line no-unsafe-type-assertion -- The caller names what the contract says.
+    return (await response.json()) as Answer;
+  };
+
+  return {
+    send,
+    get: (path: string) => fetch(`http://${address}${path}`),
+    register: (event: string, url: string) => forJson<Registration>('/register', { event, url }),
+    unregister: (event: string, url: string) =>
+      forJson<Registration>('/unregister', { event, url }),
+    ping: (url?: string) => forJson<readonly Ping[]>('/ping', url === undefined ? {} : { url }),
+  };
+}

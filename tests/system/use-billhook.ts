@@ -1,0 +1,86 @@
+import { startReceiver } from '@billhook/testing';
+import type { Receiver, ReceiverOptions } from '@billhook/testing';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { connect } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Registration } from './rest-calls.ts';
+import { createStandalone } from './standalone.ts';
+import type { Standalone, SystemSettings } from './standalone.ts';
+
+/** A running system, and what a test needs to talk to it and to be talked to. */
+export interface Billhook extends Connection {
+  readonly system: Standalone;
+  /** Starts a receiver that is closed after the test. */
+  startReceiver(options?: ReceiverOptions): Promise<Receiver>;
+  /** Registers an address until the end of the test. */
+  register(event: string, url: string): Promise<Registration & { readonly secret: string }>;
+}
+
+/**
+ * Starts one system for a test file. After each test nothing is registered and no receiver is open
+ * any more, so that tests do not see each other's webhooks.
+ */
+export function useBillhook(settings: SystemSettings = {}): Billhook {
+  let system: Standalone | undefined;
+  let connection: Connection | undefined;
+  let registered: (readonly [event: string, url: string])[] = [];
+  let receivers: Receiver[] = [];
+
+  beforeAll(async () => {
+    system = await createStandalone(settings);
+    await system.start();
+    connection = connect(system.addresses);
+  });
+  beforeEach(() => {
+    registered = [];
+    receivers = [];
+  });
+  afterEach(async () => {
+    for (const [event, url] of registered) {
+      // The test may have unregistered it: then the answer is 404.
+      await connection?.rest.send('/unregister', JSON.stringify({ event, url }));
+    }
+    await Promise.all(receivers.map((receiver) => receiver.close()));
+  });
+  afterAll(async () => {
+    connection?.close();
+    await system?.remove();
+  });
+
+  return {
+    get system() {
+      return existing(system);
+    },
+    get rest() {
+      return existing(connection).rest;
+    },
+    get invoices() {
+      return existing(connection).invoices;
+    },
+    get endpoints() {
+      return existing(connection).endpoints;
+    },
+    get deliveries() {
+      return existing(connection).deliveries;
+    },
+    get clients() {
+      return existing(connection).clients;
+    },
+    close: () => existing(connection).close(),
+    async startReceiver(options) {
+      const receiver = await startReceiver(options);
+      receivers.push(receiver);
+      return receiver;
+    },
+    async register(event, url) {
+      registered.push([event, url]);
+      const registration = await existing(connection).rest.register(event, url);
+      return { ...registration, secret: registration.secret ?? '' };
+    },
+  };
+}
+
+function existing<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('the system exists from beforeAll on');
+  return value;
+}
