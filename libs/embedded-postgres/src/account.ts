@@ -36,6 +36,12 @@ const CAPABILITY_BIT = { dac_read_search: 2n, dac_override: 1n } as const;
 /** In this order: whichever exists first. */
 const ACCOUNT_NAMES = ['postgres', '_postgres', 'nobody'] as const;
 
+/**
+ * Without it access(2), by which Postgres looks at its own programs, leaves the capability out. It
+ * grants nothing: the program that is started holds the one capability all the same.
+ */
+const ACCESS_HEEDS = '--securebits=+no_setuid_fixup';
+
 const ROOT_UID = 0;
 const EXECUTE_BIT = 1;
 
@@ -68,7 +74,7 @@ export function invocation(
     case 'capable': {
       const { account, capability } = identity;
       const drop = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
-      const keep = [`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
+      const keep = [`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`, ACCESS_HEEDS];
       return { file: 'setpriv', args: [...drop, ...keep, '--', program, ...args], owner: {} };
     }
   }
