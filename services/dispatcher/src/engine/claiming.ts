@@ -54,6 +54,8 @@ export function takeClaimed(
   for (const row of rows) takeRow(state, { endpointLane, row }, now);
   if (rows.length >= limit) noteDue(state, endpointLane);
   else if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
+  // It may have brought less than there is room for, while rows of other lanes are due.
+  if (endpointLane.endpoint.dueLanes.size > 0) state.claimable.add(endpointLane.endpoint);
 }
 
 interface Claimed {

@@ -183,7 +183,8 @@ export function takeRequest(state: EngineState, request: OwnerRequest, now: Now)
   } else if (revive === undefined) {
     window.carriedOut.push({ kind: 'retry_now', requestId, row: { position, endpointId } });
   } else {
-    const row = { ...revive, endpointId, notBeforeMs: now.wallMs, ordered: false };
+    // Like any retry by hand, it goes before all that is due.
+    const row = { ...revive, endpointId, notBeforeMs: 0, ordered: false };
     window.carriedOut.push({ kind: 'revive', requestId, row });
   }
   markUnwritten(window, now);

@@ -162,7 +162,7 @@ function refusal(reason: string, why: string): ServiceError {
 
 function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
   const { standing } = stored;
-  const dueAtMs = standing.kind === 'parked' ? standing.dueAtMs : undefined;
+  const dueAtMs = (standing.kind === 'parked' ? standing.dueAtMs : undefined) ?? -Infinity;
   return {
     deliveryId: stored.deliveryId,
     endpointId: stored.endpointId,
@@ -172,14 +172,15 @@ function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
     sequence: BigInt(stored.sequence),
     state: toState(stored),
     attemptCount: stored.attempt,
-    nextAttemptTime: dueAtMs === undefined ? undefined : toTimestamp(dueAtMs),
+    nextAttemptTime: dueAtMs > Date.now() ? toTimestamp(dueAtMs) : undefined,
   };
 }
 
 function toState({ standing, attempt }: StoredDelivery): deliveryV1.DeliveryState {
   if (standing.kind === 'parked') {
     if (standing.dueAtMs === undefined) return 'DELIVERY_STATE_WAITING';
-    return attempt === 0 ? 'DELIVERY_STATE_DUE' : 'DELIVERY_STATE_RETRYING';
+    const isDue = attempt === 0 || standing.dueAtMs <= Date.now();
+    return isDue ? 'DELIVERY_STATE_DUE' : 'DELIVERY_STATE_RETRYING';
   }
   switch (standing.settlement) {
     case 'delivered':

@@ -50,9 +50,9 @@ const SETTLED_COLUMNS = `attempt.endpoint_id, attempt.event_id, attempt.type, at
   attempt.settlement`;
 
 const PARKED_ONLY = {
-  due: 'and parked.due_at is not null and parked.attempt = 0',
+  due: 'and (parked.due_at <= now() or (parked.due_at is not null and parked.attempt = 0))',
   waiting: 'and parked.due_at is null',
-  retrying: 'and parked.due_at is not null and parked.attempt > 0',
+  retrying: 'and parked.due_at > now() and parked.attempt > 0',
 } as const;
 
 /** Reads deliveries of one endpoint. */

@@ -171,7 +171,10 @@ async function insertEvents(client: Client, rows: readonly ParkedRow[]): Promise
   });
 }
 
-/** Carries out what was asked of the owners of the lanes, and takes the requests away. */
+/**
+ * Carries out what was asked of the owners of the lanes, and takes the requests away. What is retried
+ * by hand goes before all that is due.
+ */
 export async function carryOut(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
   const requests = lanes.flatMap(({ lane, carriedOut }) =>
     carriedOut.map((request) => ({ lane, request })),
@@ -185,7 +188,7 @@ export async function carryOut(client: Client, lanes: readonly LaneRecording[]):
     request.kind === 'retry_now' ? [{ ...request.row, lane }] : [],
   );
   await client.query(
-    `update dispatcher.parked set not_before = now(), due_at = now()
+    `update dispatcher.parked set not_before = 'epoch', due_at = 'epoch'
      from unnest($1::int[], $2::bigint[], $3::uuid[]) as retried (lane, position, endpoint_id)
      where parked.lane = retried.lane and parked.position = retried.position
        and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null`,

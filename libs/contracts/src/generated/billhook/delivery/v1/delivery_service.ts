@@ -27,7 +27,7 @@ export const protobufFileName = "billhook/delivery/v1/delivery_service.proto";
 /** Where a delivery stands. */
 export const DeliveryState = {
   DELIVERY_STATE_UNSPECIFIED: "DELIVERY_STATE_UNSPECIFIED",
-  /** DELIVERY_STATE_DUE - Being sent, or due. */
+  /** DELIVERY_STATE_DUE - Due, or being sent. */
   DELIVERY_STATE_DUE: "DELIVERY_STATE_DUE",
   /** DELIVERY_STATE_WAITING - Waits behind an earlier event of the same invoice to the same endpoint. */
   DELIVERY_STATE_WAITING: "DELIVERY_STATE_WAITING",
@@ -184,7 +184,7 @@ export interface Delivery {
   readonly sequence: bigint;
   readonly state: DeliveryState;
   readonly attemptCount: number;
-  /** Set while it waits for an attempt at a known time. */
+  /** Set while it waits for an attempt at a time to come. */
   readonly nextAttemptTime: Timestamp | undefined;
 }
 
