@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { subscriptionV1 } from '@billhook/contracts';
-import { call, RemoteError, type GrpcClient } from '@billhook/grpc';
+import { call, RemoteError } from '@billhook/grpc';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
@@ -12,6 +11,7 @@ import type { Recording } from '../engine/recording.ts';
 import { readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
 import type { Recorder } from '../postgres/recorder.ts';
+import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
@@ -24,7 +24,7 @@ export interface EffectDependencies {
   readonly recorder: Recorder;
   readonly leases: LaneLeases;
   readonly sender: WebhookSender;
-  readonly subscriptions: GrpcClient<typeof subscriptionV1.SubscriptionServiceService>;
+  readonly subscriptions: SubscriptionClient;
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
   readonly signal: AbortSignal;

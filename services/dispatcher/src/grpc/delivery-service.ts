@@ -114,7 +114,7 @@ function endpointsToList(
     .filter(({ tenant }) => tenant === options.tenant)
     .map(({ endpointId }) => endpointId)
     .filter((endpointId) => endpointId >= options.fromEndpointId)
-    .sort();
+    .toSorted();
 }
 
 async function find(

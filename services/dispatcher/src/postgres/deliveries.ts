@@ -71,28 +71,6 @@ export async function listDeliveries(pool: Pool, query: DeliveryQuery): Promise<
  * a dead delivery may have been retried by hand.
  */
 function listText(only: DeliveryQuery['only']): string {
-  const parked = (condition: string): string => `
-    select ${PARKED_COLUMNS}
-    from dispatcher.parked
-    join dispatcher.parked_event as event using (lane, position)
-    where parked.lane in (select lane from dispatcher.lane_progress)
-      and parked.endpoint_id = $1 and event.tenant = $2
-      and ($3::uuid is null or event.event_id < $3) ${condition}
-    order by event.event_id desc
-    limit $4`;
-  const settled = (condition: string): string => `
-    select * from (
-      select distinct on (event_id) ${SETTLED_COLUMNS}
-      from dispatcher.attempt
-      where endpoint_id = $1 and tenant = $2 and ($3::uuid is null or event_id < $3)
-        and settlement is not null ${condition}
-      order by event_id desc, recorded_at desc
-    ) as ended
-    where not exists (
-      select from dispatcher.parked
-      where parked.lane = ended.lane and parked.position = ended.position
-        and parked.endpoint_id = ended.endpoint_id)
-    limit $4`;
   switch (only) {
     case undefined:
       return `select * from ((${parked('')}) union all (${settled('')})) as delivery
@@ -110,6 +88,34 @@ function listText(only: DeliveryQuery['only']): string {
         where later.endpoint_id = attempt.endpoint_id and later.event_id = attempt.event_id
           and later.settlement is not null and later.recorded_at > attempt.recorded_at)`);
   }
+}
+
+function parked(condition: string): string {
+  return `
+    select ${PARKED_COLUMNS}
+    from dispatcher.parked
+    join dispatcher.parked_event as event using (lane, position)
+    where parked.lane in (select lane from dispatcher.lane_progress)
+      and parked.endpoint_id = $1 and event.tenant = $2
+      and ($3::uuid is null or event.event_id < $3) ${condition}
+    order by event.event_id desc
+    limit $4`;
+}
+
+function settled(condition: string): string {
+  return `
+    select * from (
+      select distinct on (event_id) ${SETTLED_COLUMNS}
+      from dispatcher.attempt
+      where endpoint_id = $1 and tenant = $2 and ($3::uuid is null or event_id < $3)
+        and settlement is not null ${condition}
+      order by event_id desc, recorded_at desc
+    ) as ended
+    where not exists (
+      select from dispatcher.parked
+      where parked.lane = ended.lane and parked.position = ended.position
+        and parked.endpoint_id = ended.endpoint_id)
+    limit $4`;
 }
 
 /** Reads one delivery with its attempts, oldest first; undefined when nothing is recorded of it. */
