@@ -22,6 +22,7 @@ import { readAll } from './reading.ts';
 
 const RUNS = 40;
 const MAX_TRIES = 20;
+const CONTENDED_TURNS = 100;
 
 const database = useTestDatabase();
 let proxy: PostgresProxy;
@@ -106,6 +107,27 @@ test('two processes, repeats and commits of unknown outcome keep every promise',
     { numRuns: RUNS, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
   );
   expect(brokenCommits).toBeGreaterThan(0);
+  fates.length = 0;
+});
+
+test('two processes that change one stream at once decide one after the other', async () => {
+  const tenant = 'contended';
+  const turns = Array.from({ length: CONTENDED_TURNS }, (_, turn) => turn);
+  const told = await Promise.all(
+    [0, 1].map(async (process) => {
+      const calls: Call[] = [];
+      for (const turn of turns) {
+        const by = turn % 2 === 0 ? 1 : -1;
+        const step = { process, streamId: 'a', by, requestId: undefined, waits: true };
+        const mark = `${process}-${turn}`;
+        calls.push(await call({ ...step, fault: undefined, tenant, mark }));
+      }
+      return calls;
+    }),
+  );
+  expect(told.flat().every(({ outcome }) => outcome.kind === 'answered')).toBe(true);
+  await checkEvents(tenant, told.flat());
+  await checkLanes();
 });
 
 async function carryOut(planned: readonly Step[], tenant: string): Promise<Call[]> {
