@@ -1,4 +1,4 @@
-import { keepDayPartitions, type Pool } from '@billhook/postgres';
+import { keepDayPartitions, transaction, type Client, type Pool } from '@billhook/postgres';
 import { ConfigurationError } from '@billhook/runtime';
 
 export interface PrepareOptions {
@@ -38,20 +38,31 @@ export async function prepareEventStore(
 }
 
 async function makeLanes(pool: Pool, schema: string, lanes: number): Promise<void> {
-  // Only an empty table is filled: the number of lanes is fixed when the store is made.
-  await pool.query(
-    `insert into ${schema}.lane (lane)
-     select * from generate_series(0, $1::int - 1)
-     where not exists (select from ${schema}.lane)
-     on conflict do nothing`,
-    [lanes],
-  );
-  const result = await pool.query<{ lanes: number }>(
-    `select count(*)::int as lanes from ${schema}.lane`,
-  );
-  const existing = result.rows[0]?.lanes;
+  if ((await countLanes(pool, schema)) === 0) {
+    await transaction(pool, (client) => fillLanes(client, schema, lanes));
+  }
+  const existing = await countLanes(pool, schema);
   if (existing === lanes) return;
   throw new ConfigurationError(
     `BILLHOOK_LANES is ${lanes}, but the store was made with ${existing} lanes, and that is fixed.`,
+  );
+}
+
+async function countLanes(pool: Pool, schema: string): Promise<number | undefined> {
+  const result = await pool.query<{ lanes: number }>(
+    `select count(*)::int as lanes from ${schema}.lane`,
+  );
+  return result.rows[0]?.lanes;
+}
+
+/** Only an empty table is filled: the number of lanes is fixed when the store is made. */
+async function fillLanes(client: Client, schema: string, lanes: number): Promise<void> {
+  // Two processes that start at once with different numbers must not both fill it.
+  await client.query(`lock table ${schema}.lane in exclusive mode`);
+  await client.query(
+    `insert into ${schema}.lane (lane)
+     select * from generate_series(0, $1::int - 1)
+     where not exists (select from ${schema}.lane)`,
+    [lanes],
   );
 }

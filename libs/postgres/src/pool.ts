@@ -71,6 +71,7 @@ export function createPool(options: PoolOptions): Pool {
   pool.on('connect', (client) => client.on('error', () => undefined));
   // An idle one is replaced by itself.
   pool.on('error', (error) => {
+    if (pool.ending) return;
     // The pool adds the connection to the error; only what happened belongs in the log.
     options.log.warn({ reason: error.message }, 'an idle connection to Postgres was lost');
   });
