@@ -124,7 +124,7 @@ export async function getDelivery(
   key: { readonly tenant: string; readonly eventId: string; readonly endpointId: string },
 ): Promise<{ delivery: StoredDelivery; attempts: StoredAttempt[] } | undefined> {
   const values = [endpointUuid(key.endpointId), key.tenant, eventUuid(key.eventId)];
-  const parked = await pool.query<DeliveryColumns>(
+  const row = await pool.query<DeliveryColumns>(
     `select ${PARKED_COLUMNS}
      from dispatcher.parked_event as event join dispatcher.parked using (lane, position)
      where event.event_id = $3 and parked.endpoint_id = $1 and event.tenant = $2`,
@@ -138,7 +138,7 @@ export async function getDelivery(
      order by recorded_at, attempt`,
     values,
   );
-  const current = parked.rows[0] ?? logged.rows.findLast(({ settlement }) => settlement !== null);
+  const current = row.rows[0] ?? logged.rows.findLast(({ settlement }) => settlement !== null);
   if (current === undefined) return undefined;
   return { delivery: deliveryOf(current), attempts: logged.rows.flatMap(attemptOf) };
 }
