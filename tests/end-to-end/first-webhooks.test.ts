@@ -67,7 +67,7 @@ test('creating, updating and paying an invoice sends three signed webhooks in or
   const requests = await receiver.waitFor(3, TIMEOUT_MS);
 
   expect(requests.map(readWebhook).map(summarise)).toEqual(['created/1', 'updated/2', 'paid/3']);
-  const eventTimes = requests.map(({ headers }) => headers['billhook-event-time']);
+  const eventTimes = requests.map(({ headers }) => String(headers['billhook-event-time']));
   expect(requests.map(({ body }) => body.toString())).toEqual([
     '{"event":"invoice_created","data":{"invoice_id":"123","amount":200,"status":"pending"}}',
     '{"event":"invoice_updated","data":{"invoice_id":"123","status":"updated","updated_fields":' +
