@@ -21,7 +21,7 @@ import { prepareEventStore } from './prepare.ts';
 import { readAll, readStream } from './reading.ts';
 
 const TENANT = 'default';
-const RETENTION_MS = 3_600_000;
+const RETENTION = { requestIdRetentionMs: 3_600_000 };
 const OVER_SIZE = 'x'.repeat(64 * 1024);
 
 const database = useTestDatabase();
@@ -49,7 +49,7 @@ afterAll(async () => {
 });
 
 function prepare(lanes: number): Promise<{ stop(): Promise<void> }> {
-  return prepareEventStore(direct, { schema: SCHEMA, lanes, requestIdRetentionMs: RETENTION_MS });
+  return prepareEventStore(direct, { ...RETENTION, schema: SCHEMA, lanes });
 }
 
 /** Runs a test on a store of its own, which is stopped whatever becomes of it. */
@@ -220,7 +220,7 @@ test('an append is heard of in the process and by others, a refusal is not', asy
 test('the number of lanes is fixed when several processes make the store at once', async () => {
   const schema = 'several';
   await migrate(direct, { schema, migrations: eventStoreMigrations(schema) });
-  const options = { schema, lanes: 8, requestIdRetentionMs: RETENTION_MS };
+  const options = { ...RETENTION, schema, lanes: 8 };
   const prepared = await Promise.all([1, 2, 3].map(() => prepareEventStore(direct, options)));
   await Promise.all(prepared.map((preparation) => preparation.stop()));
   const { rows } = await direct.query<{ lane: number }>(
@@ -230,6 +230,50 @@ test('the number of lanes is fixed when several processes make the store at once
   await expect(prepareEventStore(direct, { ...options, lanes: 4 })).rejects.toThrow(
     /^BILLHOOK_LANES is 4, but .* 8 /,
   );
+});
+
+test('processes that make the store at once with different numbers of lanes make it once', async () => {
+  const schema = 'disputed';
+  await migrate(direct, { schema, migrations: eventStoreMigrations(schema) });
+  const numbers = [2, 5, 9, 14];
+  const attempts = numbers.map(async (lanes) => {
+    await (await prepareEventStore(direct, { ...RETENTION, schema, lanes })).stop();
+    return lanes;
+  });
+  const settled = await Promise.allSettled(attempts);
+  const made = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const { rows } = await direct.query(`select lane from ${schema}.lane`);
+  expect(made).toEqual([rows.length]);
+});
+
+test('a process that freezes while it holds lanes does not hold up others for long', async () => {
+  const frozen = openPool(database.connectionString, 1);
+  onTestFinished(() => frozen.end());
+  const client = await frozen.connect();
+  onTestFinished(() => client.release(true));
+  await client.query(`begin; select from ${SCHEMA}.lane for update`);
+  await withStore(async (store) => {
+    expect(await add(store, 'after the frozen one')).toEqual({ value: 1, version: 1 });
+  });
+});
+
+test('others are told of many appends a few times, and of the last one', async () => {
+  const heardAtMs: number[] = [];
+  const listener = await listen({
+    connectionString: database.connectionString,
+    channel: `${SCHEMA}_appended`,
+    onNotify: () => heardAtMs.push(performance.now()),
+    log: silentLog,
+  });
+  onTestFinished(() => listener.close());
+  const beganMs = performance.now();
+  let lastMs = 0;
+  await withStore(async (store) => {
+    for (let index = 0; index < 100; index += 1) await add(store, `${index}`, `many-${index}`);
+    lastMs = performance.now();
+  });
+  await expect.poll(() => heardAtMs.at(-1)).toBeGreaterThanOrEqual(lastMs - 5);
+  expect(heardAtMs.length).toBeLessThanOrEqual((performance.now() - beganMs) / 5 + 2);
 });
 
 test('the whole log can be read, lane by lane', async () => {
