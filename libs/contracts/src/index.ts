@@ -10,6 +10,7 @@ export * as googleRpc from './generated/google/rpc/error_details.ts';
 export { Status } from './generated/google/rpc/status.ts';
 export { Money } from './generated/google/type/money.ts';
 export { Timestamp } from './generated/google/protobuf/timestamp.ts';
+export { readTimestampMs, writeTimestampMs } from './timestamp.ts';
 
 /** The folder of the `.proto` files, for clients that load them at run time. */
 export const protoRoot = fileURLToPath(new URL('../../../proto', import.meta.url));

@@ -14,7 +14,7 @@ describe('settings', () => {
       dataDir: './.billhook',
       databaseUrl: undefined,
       secretKeys: [],
-      allowDestinations: undefined,
+      allowDestinations: ['127.0.0.0/8', '::1/128'],
       lanes: 16,
       deliveryTimeoutMs: 15_000,
       retentionMs: 30 * DAY_MS,
@@ -105,5 +105,21 @@ describe('settings', () => {
       default: '16',
       expected: 'a whole number from 1 to 1024',
     });
+  });
+});
+
+describe('the destinations that may be reached although they are internal', () => {
+  test.each([
+    'BILLHOOK_HTTP_ADDR',
+    'BILLHOOK_INVOICE_ADDR',
+    'BILLHOOK_SUBSCRIPTION_ADDR',
+    'BILLHOOK_DELIVERY_ADDR',
+  ])('are none once %s is outside loopback', (variable) => {
+    expect(readSettings({ [variable]: '0.0.0.0:9000' }).allowDestinations).toEqual([]);
+  });
+
+  test('are those that are named, wherever anything listens', () => {
+    const env = { BILLHOOK_HTTP_ADDR: '0.0.0.0:9000', BILLHOOK_ALLOW_DESTINATIONS: '10.0.0.0/8' };
+    expect(readSettings(env).allowDestinations).toEqual(['10.0.0.0/8']);
   });
 });

@@ -1,3 +1,4 @@
+import { isLoopback } from './addresses.ts';
 import type { Address, AddressList } from './addresses.ts';
 import { ConfigurationError } from './errors.ts';
 import {
@@ -45,6 +46,9 @@ const TEST_PREFIX = 'BILLHOOK_TEST_';
 const SHUTDOWN_MARGIN_MS = 10 * SECOND_MS;
 
 const LONGEST_RETRY_SCHEDULE = 100;
+
+const LOOPBACK_RANGES = ['127.0.0.0/8', '::1/128'];
+
 const anyDuration = duration({ min: 1, max: 3_650 * DAY_MS });
 
 /** Every variable, in the order in which the documentation lists them. */
@@ -137,8 +141,8 @@ export interface Settings {
   readonly databaseUrl: string | undefined;
   /** As configured, in base64; empty when there are none. */
   readonly secretKeys: readonly string[];
-  /** Undefined: nobody said anything; empty: none. */
-  readonly allowDestinations: readonly string[] | undefined;
+  /** CIDRs that may be reached although they are internal. */
+  readonly allowDestinations: readonly string[];
   readonly lanes: number;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
@@ -157,15 +161,18 @@ export interface Settings {
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   refuseUnknownVariables(env);
   const deliveryTimeoutMs = table.deliveryTimeoutMs.read(env);
-  return {
+  const addresses = {
     httpAddr: table.httpAddr.read(env),
     invoiceAddr: table.invoiceAddr.read(env),
     subscriptionAddr: table.subscriptionAddr.read(env),
     deliveryAddr: table.deliveryAddr.read(env),
+  };
+  return {
+    ...addresses,
     dataDir: table.dataDir.read(env),
     databaseUrl: table.databaseUrl.read(env),
     secretKeys: table.secretKeys.read(env) ?? [],
-    allowDestinations: table.allowDestinations.read(env),
+    allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
     lanes: table.lanes.read(env),
     retryScheduleMs: table.retryScheduleMs.read(env),
     deliveryTimeoutMs,
@@ -175,6 +182,15 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     allowAnonymous: table.allowAnonymous.read(env),
     logLevel: table.logLevel.read(env),
   };
+}
+
+/** Loopback, as long as nobody outside can register an address. */
+function defaultDestinations(
+  addresses: Pick<Settings, 'httpAddr' | 'invoiceAddr' | 'subscriptionAddr' | 'deliveryAddr'>,
+): readonly string[] {
+  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr } = addresses;
+  const listening = [httpAddr, invoiceAddr.listen, subscriptionAddr.listen, deliveryAddr.listen];
+  return listening.every(isLoopback) ? LOOPBACK_RANGES : [];
 }
 
 /** Every variable with its default and its meaning, for the documentation and its test. */

@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-import { LOOPBACK_RANGES } from '@billhook/destinations';
 import {
   assertLoopback,
   ConfigurationError,
-  isLoopback,
   readSettings,
   type Address,
   type ProcessConfiguration,
@@ -54,17 +52,10 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     retryScheduleMs: settings.retryScheduleMs,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
     retentionMs: settings.retentionMs,
-    allowDestinations: settings.allowDestinations ?? defaultDestinations(settings),
+    allowDestinations: settings.allowDestinations,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     version: readVersion(),
   };
-}
-
-/** Loopback, as long as nobody outside can register an address. */
-function defaultDestinations(settings: Settings): readonly string[] {
-  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr } = settings;
-  const listening = [httpAddr, invoiceAddr.listen, subscriptionAddr.listen, deliveryAddr.listen];
-  return listening.every(isLoopback) ? LOOPBACK_RANGES : [];
 }
 
 /**

@@ -21,7 +21,7 @@ export interface GatewayConfig {
  * @throws ConfigurationError
  */
 export function readGatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
-  return toGatewayConfig(readSettings(env));
+  return gatewayConfig(readSettings(env));
 }
 
 /**
@@ -29,7 +29,7 @@ export function readGatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
  *
  * @throws ConfigurationError when it would listen where others can reach it, and may not.
  */
-export function toGatewayConfig(settings: Settings): GatewayConfig {
+export function gatewayConfig(settings: Settings): GatewayConfig {
   assertLoopback(settings.httpAddr, {
     variable: 'BILLHOOK_HTTP_ADDR',
     allowAnonymous: settings.allowAnonymous,

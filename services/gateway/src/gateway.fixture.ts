@@ -3,7 +3,7 @@ import { implement, startGrpcServer } from '@billhook/grpc';
 import type { GrpcServer, Handlers, ServedService } from '@billhook/grpc';
 import { createLog, invalidField } from '@billhook/runtime';
 import type { Address, RunningService, ServiceError } from '@billhook/runtime';
-import { startGatewayService } from './service.ts';
+import { startGatewayService } from './gateway-service.ts';
 
 const log = createLog({ level: 'silent', service: 'gateway-test' });
 

@@ -1,4 +1,4 @@
-export { readGatewayConfig, toGatewayConfig } from './config.ts';
+export { readGatewayConfig, gatewayConfig } from './config.ts';
 export type { GatewayConfig } from './config.ts';
-export { startGatewayService } from './service.ts';
-export type { GatewayDependencies } from './service.ts';
+export { startGatewayService } from './gateway-service.ts';
+export type { GatewayDependencies } from './gateway-service.ts';

@@ -1,6 +1,6 @@
 import { announce, runProcess } from '@billhook/runtime';
 import { readGatewayConfig } from './config.ts';
-import { startGatewayService } from './service.ts';
+import { startGatewayService } from './gateway-service.ts';
 
 await runProcess({
   name: 'gateway',
@@ -8,6 +8,7 @@ await runProcess({
   start: async (config, log) => {
     const service = await startGatewayService(config, { log });
     announce(`${service.name} listening on ${service.address}`);
+    announce('Billhook is ready');
     return service;
   },
 });

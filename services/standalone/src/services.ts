@@ -1,5 +1,5 @@
 import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
-import { startGatewayService, toGatewayConfig } from '@billhook/gateway';
+import { startGatewayService, gatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
 import { startSubscriptionService, subscriptionConfig } from '@billhook/subscription';
 import { ConfigurationError } from '@billhook/runtime';
@@ -48,7 +48,7 @@ export async function startServices(
   );
   started.defer(() => dispatcher.stop());
   const gateway = await naming('BILLHOOK_HTTP_ADDR', settings.httpAddr, () =>
-    startGatewayService(toGatewayConfig(settings), { log: logOf('gateway') }),
+    startGatewayService(gatewayConfig(settings), { log: logOf('gateway') }),
   );
 
   started.move();

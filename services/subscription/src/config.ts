@@ -1,5 +1,4 @@
-import { LOOPBACK_RANGES } from '@billhook/destinations';
-import { assertLoopback, ConfigurationError, isLoopback, readSettings } from '@billhook/runtime';
+import { assertLoopback, ConfigurationError, readSettings } from '@billhook/runtime';
 import type { Address, ProcessConfiguration, Settings } from '@billhook/runtime';
 
 export interface SubscriptionConfig {
@@ -37,7 +36,7 @@ export function subscriptionConfig(
     address: subscriptionAddr.listen,
     databaseUrl: storage.databaseUrl,
     secretKeys: storage.secretKeys,
-    allowDestinations: settings.allowDestinations ?? defaultDestinations(settings),
+    allowDestinations: settings.allowDestinations,
     requestIdRetentionMs: settings.requestIdRetentionMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
   };
@@ -67,11 +66,4 @@ export function readSubscriptionConfig(
   }
   const config = subscriptionConfig(settings, { databaseUrl, secretKeys });
   return { ...config, logLevel: settings.logLevel };
-}
-
-/** On a machine of its own Billhook may be tried with receivers beside it. */
-function defaultDestinations(settings: Settings): readonly string[] {
-  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr } = settings;
-  const addresses = [httpAddr, invoiceAddr.listen, subscriptionAddr.listen, deliveryAddr.listen];
-  return addresses.every(isLoopback) ? LOOPBACK_RANGES : [];
 }

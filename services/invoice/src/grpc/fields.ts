@@ -1,7 +1,7 @@
 import { requirePattern, requireText } from '@billhook/grpc';
 import { invalidField, ServiceError } from '@billhook/runtime';
 import { parseMoney } from '../domain/money.ts';
-import { readTimestampMs } from '../protobuf/timestamp.ts';
+import { readTimestampMs } from '@billhook/contracts';
 import type { Money, Timestamp } from '@billhook/contracts';
 import type { FieldViolation } from '@billhook/runtime';
 import type { Amount } from '../domain/money.ts';

@@ -3,7 +3,7 @@ import { encodePageToken, implement } from '@billhook/grpc';
 import { invoiceNotFound } from '../domain/decide.ts';
 import { readInvoiceEventMessage } from '../protobuf/invoice-events.ts';
 import { toInvoiceMessage } from '../protobuf/invoice-message.ts';
-import { writeTimestampMs } from '../protobuf/timestamp.ts';
+import { writeTimestampMs } from '@billhook/contracts';
 import { hashContent, readCreateInvoice, readPayInvoice, readUpdateInvoice } from './commands.ts';
 import { requiredInvoiceId, requireValid } from './fields.ts';
 import { countFitting, readHistoryPage, readInvoicePage } from './paging.ts';

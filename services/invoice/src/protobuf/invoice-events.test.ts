@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeInvoiceEvent, encodeInvoiceEvent } from './invoice-events.ts';
-import { readTimestampMs, writeTimestampMs } from './timestamp.ts';
+import { readTimestampMs, writeTimestampMs } from '@billhook/contracts';
 import type { InvoiceEvent } from '../domain/invoice.ts';
 
 const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00Z');

@@ -1,6 +1,6 @@
 import { invoiceEventsV1 } from '@billhook/contracts';
 import { formatMoney, parseMoney } from '../domain/money.ts';
-import { readTimestampMs, writeTimestampMs } from './timestamp.ts';
+import { readTimestampMs, writeTimestampMs } from '@billhook/contracts';
 import type { Money, Timestamp } from '@billhook/contracts';
 import type { InvoiceChanges, InvoiceEvent } from '../domain/invoice.ts';
 import type { Amount } from '../domain/money.ts';

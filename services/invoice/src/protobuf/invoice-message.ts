@@ -1,7 +1,7 @@
 import { invoiceV1 } from '@billhook/contracts';
 import { etagOf } from '../domain/invoice.ts';
 import { formatMoney } from '../domain/money.ts';
-import { writeTimestampMs } from './timestamp.ts';
+import { writeTimestampMs } from '@billhook/contracts';
 import type { Invoice, InvoiceStatus } from '../domain/invoice.ts';
 
 /** An invoice as callers see it. */

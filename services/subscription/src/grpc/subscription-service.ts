@@ -8,7 +8,7 @@ import { endpointNotFound } from '../domain/decide.ts';
 import type { EndpointCommand } from '../domain/decide.ts';
 import type { Endpoint, EndpointEvent, EndpointKey, Subscription } from '../domain/endpoint.ts';
 import { toEndpointMessage, toSubscriptionMessage } from '../protobuf/endpoint-message.ts';
-import { writeTimestampMs } from '../protobuf/timestamp.ts';
+import { writeTimestampMs } from '@billhook/contracts';
 import { createEndpointId } from './endpoint-ids.ts';
 import {
   readEndpointPage,

@@ -1,7 +1,7 @@
 import { subscriptionEventsV1 } from '@billhook/contracts';
 import type { Timestamp } from '@billhook/contracts';
 import type { EndpointEvent } from '../domain/endpoint.ts';
-import { readTimestampMs, writeTimestampMs } from './timestamp.ts';
+import { readTimestampMs, writeTimestampMs } from '@billhook/contracts';
 
 type Change = NonNullable<subscriptionEventsV1.EndpointEvent['change']>;
 
@@ -86,8 +86,9 @@ function toChange(event: EndpointEvent): Change {
 }
 
 function timeOf(timestamp: Timestamp | undefined): number {
-  if (timestamp === undefined) {
+  const timeMs = timestamp === undefined ? undefined : readTimestampMs(timestamp);
+  if (timeMs === undefined) {
     throw new Error('A stored event lacks its time');
   }
-  return readTimestampMs(timestamp);
+  return timeMs;
 }

@@ -1,7 +1,7 @@
 import type { subscriptionV1 } from '@billhook/contracts';
 import { stateOf } from '../domain/endpoint.ts';
 import type { Endpoint, EndpointState, Subscription } from '../domain/endpoint.ts';
-import { writeTimestampMs } from './timestamp.ts';
+import { writeTimestampMs } from '@billhook/contracts';
 
 const stateMessages: Readonly<Record<EndpointState, subscriptionV1.EndpointState>> = {
   active: 'ENDPOINT_STATE_ACTIVE',

@@ -1,4 +1,4 @@
-import type { Timestamp } from '@billhook/contracts';
+import type { Timestamp } from './generated/google/protobuf/timestamp.ts';
 
 const MS_PER_SECOND = 1_000;
 const NANOS_PER_MS = 1_000_000;
