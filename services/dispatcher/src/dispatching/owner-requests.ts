@@ -61,11 +61,16 @@ export function createOwnerRequests(deps: {
 
   return {
     async run(signal) {
+      let failures = 0;
       while (!signal.aborted) {
         try {
           await step(signal);
+          failures = 0;
         } catch (error) {
-          if (!signal.aborted) log.warn({ err: error }, 'requests could not be read');
+          failures += 1;
+          if (failures === 1 && !signal.aborted) {
+            log.warn({ err: error }, 'requests could not be read');
+          }
         }
         await sleep(READ_EVERY_MS, undefined, { signal }).catch(() => undefined);
       }
