@@ -238,10 +238,11 @@ async function checkLanes(): Promise<void> {
     expect(recordedAtMs).toBeGreaterThanOrEqual(before.recordedAtMs);
     ends.set(lane, { position, recordedAtMs });
   }
-  const { rows } = await pools[2]!.query<{ lane: number; position: bigint }>(
-    `select lane, position from ${SCHEMA}.lane where position > 0`,
+  const { rows } = await pools[2]!.query<{ lane: number; position: bigint; recorded_at: Date }>(
+    `select lane, position, recorded_at from ${SCHEMA}.lane where position > 0`,
   );
-  expect(new Map(rows.map((row) => [row.lane, Number(row.position)]))).toEqual(
-    new Map([...ends].map(([lane, { position }]) => [lane, position])),
-  );
+  const lanes = rows.map(({ lane, position, recorded_at: recordedAt }) => {
+    return [lane, { position: Number(position), recordedAtMs: recordedAt.getTime() }] as const;
+  });
+  expect(new Map(lanes)).toEqual(ends);
 }
