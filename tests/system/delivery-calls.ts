@@ -49,7 +49,10 @@ export function createDeliveryCalls(client: ReflectedClient) {
       return shorten((await client.call<{ delivery: Delivery }>(path, { deliveryId })).delivery);
     },
     /** Reads the deliveries of an endpoint until the condition holds. */
-    async listWhen(endpointId: string, condition: (deliveries: readonly Delivery[]) => boolean) {
+    async listWhen(
+      endpointId: string,
+      condition: (deliveries: readonly Delivery[]) => boolean,
+    ): Promise<readonly Delivery[]> {
       const giveUpAtMs = performance.now() + WAIT_TIMEOUT_MS;
       for (;;) {
         const deliveries = await list(endpointId);
