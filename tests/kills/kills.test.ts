@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connect } from '../system/connection.ts';
-import { createStandalone } from '../system/standalone.ts';
+import { createSystem } from '../system/create-system.ts';
 import { audit } from './audit.ts';
 import { startEndpoints } from './endpoints.ts';
 import { startMutations } from './mutations.ts';
@@ -42,7 +42,7 @@ test(
   `after ${KILLS} kills under load every acknowledged event has reached every endpoint, in order`,
   { timeout: 300_000 },
   async () => {
-    const system = await createStandalone(SETTINGS);
+    const system = await createSystem(SETTINGS);
     cleanUp.defer(() => system.remove());
     const endpoints = await startEndpoints([
       'healthy',

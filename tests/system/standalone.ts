@@ -8,10 +8,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { stopLeftPostgres } from '@billhook/embedded-postgres';
 import { findFreePorts } from './free-ports.ts';
-import type { Addresses, System } from './system.ts';
-
-/** Environment variables, such as `BILLHOOK_RETRY_SCHEDULE`. */
-export type SystemSettings = Readonly<Record<string, string>>;
+import type { Addresses, System, SystemSettings } from './system.ts';
 
 /** The system as `npm start` runs it: one process, and the Postgres that it keeps in its folder. */
 export interface Standalone extends System {

@@ -1,3 +1,6 @@
+/** Environment variables, such as `BILLHOOK_RETRY_SCHEDULE`. */
+export type SystemSettings = Readonly<Record<string, string>>;
+
 /** Where the services of a system listen, as `host:port`. */
 export interface Addresses {
   readonly gateway: string;

@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { connect } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Registration } from './rest-calls.ts';
-import { createStandalone } from './standalone.ts';
-import type { Standalone, SystemSettings } from './standalone.ts';
+import { createSystem } from './create-system.ts';
+import type { System, SystemSettings } from './system.ts';
 
 /** A running system, and what a test needs to talk to it and to be talked to. */
 export interface Billhook extends Connection {
-  readonly system: Standalone;
+  readonly system: System;
   /** Starts a receiver that is closed after the test. */
   startReceiver(options?: ReceiverOptions): Promise<Receiver>;
   /** Registers an address until the end of the test. */
@@ -21,13 +21,13 @@ export interface Billhook extends Connection {
  * any more, so that tests do not see each other's webhooks.
  */
 export function useBillhook(settings: SystemSettings = {}): Billhook {
-  let system: Standalone | undefined;
+  let system: System | undefined;
   let connection: Connection | undefined;
   let registered: (readonly [event: string, url: string])[] = [];
   let receivers: Receiver[] = [];
 
   beforeAll(async () => {
-    system = await createStandalone(settings);
+    system = await createSystem(settings);
     await system.start();
     connection = connect(system.addresses);
   });
