@@ -14,11 +14,14 @@ import type { Addresses, System, SystemSettings } from './system.ts';
 export interface Standalone extends System {
   /** Starts a second process on the same folder and waits for its end. */
   startAgain(): Promise<{ readonly exitCode: number | undefined; readonly log: string }>;
+  /** Its process id, while it runs. */
+  pid(): number;
   /** The process id of its Postgres. */
   postgresPid(): Promise<number>;
 }
 
 interface Running {
+  readonly pid: number;
   kill(signal: NodeJS.Signals): void;
   /** Resolves with the exit code when the process has ended and its output is read. */
   readonly ended: Promise<number | undefined>;
@@ -74,6 +77,7 @@ export async function createStandalone(settings: SystemSettings): Promise<Standa
       const second = run(folder, env, { output: ignore, log: (line) => lines.push(line) });
       return { exitCode: await second.ended, log: lines.join('\n') };
     },
+    pid: () => running?.pid ?? 0,
     async postgresPid() {
       const lock = await readFile(join(folder, 'postgres', 'cluster', 'postmaster.pid'), 'utf8');
       return Number(lock.split('\n')[0]);
@@ -129,7 +133,7 @@ function run(
     process.off('exit', killWithTests);
     return child.exitCode ?? undefined;
   });
-  return { kill: (signal) => child.kill(signal), ended };
+  return { pid: child.pid ?? 0, kill: (signal) => child.kill(signal), ended };
 }
 
 function readLines(stream: Readable, take: (line: string) => void): void {

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Linux counts the time of processes in ticks of this length. */
+const TICKS_PER_SECOND = 100;
+
+interface ProcessStat {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly cpuSeconds: number;
+}
+
+/**
+ * Adds up the processor time of processes and all that descends from them, the ended ones included.
+ *
+ * @returns seconds, in user and system mode.
+ */
+export function cpuSecondsOf(pids: readonly number[]): number {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readStat(Number(name)));
+  const wanted = new Set(pids);
+  let grown = true;
+  while (grown) {
+    const before = wanted.size;
+    for (const { pid, parentPid } of all) if (wanted.has(parentPid)) wanted.add(pid);
+    grown = wanted.size > before;
+  }
+  return all
+    .filter(({ pid }) => wanted.has(pid))
+    .reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+}
+
+/** The memory that a process has in RAM now, in megabytes. */
+export function residentMegabytes(pid: number): number {
+  const [, kilobytes = '0'] =
+    /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Math.round(Number(kilobytes) / 1_024);
+}
+
+/** See proc_pid_stat(5): behind the name in parentheses come the state, the parent, and so on. */
+function readStat(pid: number): ProcessStat[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
+    return [{ pid, parentPid: Number(fields[1]), cpuSeconds: ticks / TICKS_PER_SECOND }];
+  } catch {
+    // It has ended meanwhile; its time is counted with its parent.
+    return [];
+  }
+}
