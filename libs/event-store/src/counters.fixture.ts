@@ -31,7 +31,7 @@ type Working = Map<string, Counter & Stream & { readonly mark: string }>;
 export const silentLog = createLog({ level: 'silent', service: 'test' });
 
 /** A small domain that has all that the store must cope with: events, no-ops and refusals. */
-export const counters: Aggregate<Move, Working, Counter> = {
+const counters: Aggregate<Move, Working, Counter> = {
   async load(client, commands) {
     const working: Working = new Map();
     for (const { tenant, streamId } of commands) {
