@@ -148,7 +148,8 @@ function openSender(config: DispatcherConfig, log: Log): Sender {
     {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,
-      connectionsPerOrigin: DEFAULT_LIMITS.maxInFlightPerEndpoint,
+      // Endpoints share hosts: one that hangs must not take the connections of its neighbour.
+      connectionsPerOrigin: DEFAULT_LIMITS.maxInFlight,
       maxOrigins: MAX_ORIGINS,
     },
   );

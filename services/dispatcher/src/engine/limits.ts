@@ -32,7 +32,7 @@ export interface EngineLimits {
 }
 
 export const DEFAULT_LIMITS: EngineLimits = {
-  maxInFlight: 512,
+  maxInFlight: 2_048,
   maxInFlightPerEndpoint: 64,
   maxClaimedPerEndpoint: 128,
   maxHeld: 20_000,
