@@ -3,7 +3,10 @@ import type { Engine } from '../engine/engine.ts';
 
 /** Gives the engine its inputs, one after the other, and has its effects carried out. */
 export interface EngineLoop {
-  /** Gives an input. One that comes while another is carried out is given after it. */
+  /**
+   * Gives an input. One that comes while another is carried out is given after it. It never throws:
+   * an error of the engine is nobody's to catch, and ends the process.
+   */
   input(give: (engine: Engine, now: Now) => void): void;
   /** Reads from the engine without an input. */
   readonly engine: Engine;
@@ -28,9 +31,18 @@ export function createEngineLoop(engine: Engine, carryOut: (effect: Effect) => v
 
   function run(): void {
     isRunning = true;
-    for (let give = waiting.shift(); give !== undefined; give = waiting.shift()) {
-      give(engine, now());
-      for (const effect of engine.takeEffects()) carryOut(effect);
+    try {
+      for (let give = waiting.shift(); give !== undefined; give = waiting.shift()) {
+        give(engine, now());
+        for (const effect of engine.takeEffects()) carryOut(effect);
+      }
+    } catch (error) {
+      // Whoever gave the input may catch errors of its own, and would hide that nothing runs any
+      // more. `isRunning` stays: an engine in an unknown state is given nothing.
+      queueMicrotask(() => {
+        throw error;
+      });
+      return;
     }
     isRunning = false;
     setTimer();
