@@ -52,11 +52,15 @@ export function createOwnerRequests(deps: {
     if (held.size === 0) return;
     const requests = await readRequests(pool, [...held.keys()], [...known.keys()]);
     if (requests.length === 0) return;
-    const prepared = await Promise.all(requests.map((request) => prepare(request, signal)));
+    const settled = await Promise.allSettled(requests.map((request) => prepare(request, signal)));
+    const prepared = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     for (const { requestId, lane } of prepared) {
       known.set(requestId, { lane, epoch: held.get(lane) ?? 0 });
     }
     loop.input((engine, now) => engine.requested(prepared, now));
+    // One whose event cannot be read is tried again, and must not keep the others waiting.
+    const failed = settled.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   return {

@@ -1,0 +1,89 @@
+import type { EventLogReader, LogRecord } from '@billhook/event-log';
+import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
+import { createPool, migrate, type Pool } from '@billhook/postgres';
+import { createLog } from '@billhook/runtime';
+import { useTestDatabase } from '@billhook/testing';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+
+import { Engine } from '../engine/engine.ts';
+import type { OwnerRequest } from '../engine/effect.ts';
+import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { addLanes } from '../postgres/lanes.ts';
+import { migrations, SCHEMA } from '../postgres/migrations.ts';
+import { insertRequest } from '../postgres/requests.ts';
+import { createEngineLoop } from './engine-loop.ts';
+import { createOwnerRequests } from './owner-requests.ts';
+
+const database = useTestDatabase();
+const log = createLog({ level: 'silent', service: 'test' });
+const ENDPOINT = `ep_${'a'.repeat(32)}`;
+const LANE = 0;
+let pool: Pool;
+let leases: LaneLeases;
+
+beforeAll(async () => {
+  const { connectionString } = database;
+  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 4, log });
+  await migrate(pool, { schema: SCHEMA, migrations });
+  await addLanes(pool, 1);
+  leases = createLaneLeases(
+    { pool, log, monotonicMs: () => performance.now() },
+    { schema: SCHEMA, lanes: 1, ownerId: 'test', ownership: 'shared' },
+  );
+  await leases.start({ gained: () => undefined, revoked: () => undefined, lost: () => undefined });
+});
+
+afterAll(async () => {
+  await leases.stop();
+  await pool.end();
+});
+
+/** A log that has nothing at all: the event of no dead delivery can be read. */
+const emptyLog: EventLogReader = {
+  read: (requests) =>
+    Promise.resolve(
+      requests.map(({ lane, after }) => ({
+        lane,
+        after,
+        predecessor: { kind: 'none' },
+        events: [] satisfies LogRecord[],
+      })),
+    ),
+  waitForMore: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
+test('a request that cannot be read does not keep the others waiting', async () => {
+  const engine = new Engine({
+    retryScheduleMs: [],
+    deliveryTimeoutMs: 1_000,
+    retentionMs: 1_000,
+    limits: DEFAULT_LIMITS,
+    random: () => 0,
+    revision: () => 1,
+    view: () => undefined,
+    matches: () => true,
+  });
+  const requested: OwnerRequest[] = [];
+  vi.spyOn(engine, 'requested').mockImplementation((requests) => void requested.push(...requests));
+  const loop = createEngineLoop(engine, () => undefined);
+  await vi.waitFor(() => expect(leases.held().size).toBe(1), 10_000);
+  const epoch = leases.held().get(LANE) ?? 0;
+  loop.input((it, now) =>
+    it.laneGained({ lane: LANE, epoch, progress: 0, settledAhead: [], parked: [] }, now),
+  );
+  await insertRequest(pool, { lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 });
+  const readable = { lane: LANE, position: 2, endpointId: ENDPOINT, reviveAttempt: undefined };
+  await insertRequest(pool, readable);
+
+  const ended = new AbortController();
+  const requests = createOwnerRequests({ pool, eventLog: emptyLog, leases, loop, log });
+  const running = requests.run(ended.signal);
+  try {
+    await vi.waitFor(() => expect(requested.map(({ position }) => position)).toEqual([2]), 5_000);
+  } finally {
+    ended.abort();
+    await running;
+    loop.stop();
+  }
+});
