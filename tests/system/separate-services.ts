@@ -13,8 +13,15 @@ const SERVICES = ['subscription', 'invoice', 'dispatcher', 'gateway'] as const;
 
 const SECRET_KEY_BYTES = 32;
 
-/** Makes a system of four processes, one for each service, on a Postgres of its own. */
-export async function createSeparateServices(settings: SystemSettings): Promise<System> {
+/**
+ * Makes a system of four processes, one for each service, on a Postgres of its own.
+ *
+ * @param dispatcherSettings settings of the dispatcher alone, such as another way to a service.
+ */
+export async function createSeparateServices(
+  settings: SystemSettings,
+  dispatcherSettings: SystemSettings = {},
+): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'billhook-system-'));
   // Open to other users, because Postgres does not run as root.
   await chmod(folder, 0o755);
@@ -36,7 +43,7 @@ export async function createSeparateServices(settings: SystemSettings): Promise<
     const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
     const started = run(
       main,
-      { folder, env },
+      { folder, env: service === 'dispatcher' ? { ...env, ...dispatcherSettings } : env },
       {
         output: (line) => {
           output.push(line);
