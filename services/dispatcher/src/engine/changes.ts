@@ -61,7 +61,7 @@ function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): vo
 
 function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {
   for (const { window, rowCount } of endpoint.lanes.values()) {
-    if (rowCount === 0) continue;
+    if (rowCount === 0 || window.phase !== 'owned') continue;
     window.cancelEndpoints.add(endpoint.id);
     markUnwritten(window, now);
   }
@@ -77,7 +77,7 @@ function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
 
 function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
   for (const endpointLane of endpoint.lanes.values()) {
-    if (endpointLane.mode !== 'lagging') continue;
+    if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
     endpointLane.window.catchingUp.add(endpointLane);
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
     if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);

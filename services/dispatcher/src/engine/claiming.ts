@@ -2,7 +2,7 @@ import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
-import { enqueue, hold, letGo, settleUnsent, type EngineState } from './state.ts';
+import { dequeue, enqueue, hold, letGo, settleUnsent, type EngineState } from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
@@ -50,12 +50,12 @@ export function takeClaimed(
   now: Now,
 ): void {
   const { endpointLane, limit } = claim;
+  // It may have brought less than there is room for, while rows of other lanes are due.
+  if (endpointLane.endpoint.dueLanes.size > 0) state.claimable.add(endpointLane.endpoint);
   if (endpointLane.window.phase !== 'owned') return;
   for (const row of rows) takeRow(state, { endpointLane, row }, now);
   if (rows.length >= limit) noteDue(state, endpointLane);
   else if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
-  // It may have brought less than there is room for, while rows of other lanes are due.
-  if (endpointLane.endpoint.dueLanes.size > 0) state.claimable.add(endpointLane.endpoint);
 }
 
 interface Claimed {
@@ -97,7 +97,7 @@ export function unclaim(state: EngineState, endpointLane: EndpointLane, now: Now
   for (const [position, delivery] of endpointLane.claimed) {
     if (delivery.state !== 'queued') continue;
     delivery.state = 'parked';
-    endpointLane.endpoint.queued -= 1;
+    dequeue(state, endpointLane.endpoint);
     endpointLane.claimed.delete(position);
     letGo(state, delivery);
     state.dueTimes.note(endpointLane, now.wallMs);

@@ -2,7 +2,7 @@ import { takeChanges } from './changes.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
 import type { Answer, ClaimResult, Effect, Now, OwnerRequest, ReadRequest } from './effect.ts';
 import { dropLane, endLane, gainLane, releaseFinished, type GainedLane } from './lanes.ts';
-import { readRequests, takeEvents, type MatchedSlice } from './matching.ts';
+import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
 import { sendQueued, takeAnswer } from './sending.ts';
@@ -56,7 +56,7 @@ export class Engine {
 
   /** Events were read, and matched behind the barrier. */
   eventsRead(slices: readonly MatchedSlice[], now: Now): void {
-    for (const slice of slices) takeEvents(this.state, slice, now);
+    takeSlices(this.state, slices, now);
     this.advance(now);
   }
 
@@ -78,7 +78,7 @@ export class Engine {
     this.advance(now);
   }
 
-  /** A claim was read. Without results it failed, and is asked again. */
+  /** A claim was read. */
   claimed(results: readonly ClaimResult[], now: Now): void {
     this.state.claimUnderWay = false;
     for (const result of results) takeClaimed(this.state, result, now);
@@ -127,8 +127,8 @@ export class Engine {
   }
 
   private advance(now: Now): void {
-    claimDue(this.state, now);
     sendQueued(this.state, now);
+    claimDue(this.state, now);
     recordDue(this.state, now);
     releaseFinished(this.state);
   }

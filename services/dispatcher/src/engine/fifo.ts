@@ -1,9 +1,9 @@
-/** Removed items are cut off the array once they are this many and more than half of it. */
+/** Room of removed items is given up once they are this many and more than half of the array. */
 const COMPACT_AT = 64;
 
-/** A queue whose both ends cost constant time. */
+/** A queue whose both ends cost constant time. It keeps nothing alive that was removed. */
 export class Fifo<Item> {
-  private items: Item[] = [];
+  private items: (Item | undefined)[] = [];
   private head = 0;
 
   get length(): number {
@@ -15,13 +15,20 @@ export class Fifo<Item> {
   }
 
   shift(): Item | undefined {
+    if (this.length === 0) return undefined;
     const item = this.items[this.head];
-    if (item === undefined) return undefined;
+    this.items[this.head] = undefined;
     this.head += 1;
-    if (this.head >= COMPACT_AT && this.head * 2 > this.items.length) {
+    if (this.length === 0) this.clear();
+    else if (this.head >= COMPACT_AT && this.head * 2 > this.items.length) {
       this.items = this.items.slice(this.head);
       this.head = 0;
     }
     return item;
+  }
+
+  clear(): void {
+    if (this.items.length > 0) this.items = [];
+    this.head = 0;
   }
 }

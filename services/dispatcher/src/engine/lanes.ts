@@ -7,7 +7,7 @@ import {
   type LaneStart,
   type LaneWindow,
 } from './lane-window.ts';
-import { endpointOf, lag, letGo, type EngineState } from './state.ts';
+import { dequeue, endpointOf, forgetIfIdle, lag, letGo, type EngineState } from './state.ts';
 import { unclaim } from './claiming.ts';
 
 /** A lane that was taken over, with how many rows of which endpoint are parked in it. */
@@ -46,21 +46,23 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
     if (endpointLane?.window !== window) continue;
     endpoint.lanes.delete(window.lane);
     endpoint.dueLanes.delete(endpointLane);
+    state.dueTimes.forget(endpointLane);
     for (const delivery of endpointLane.claimed.values()) {
       if (delivery.state !== 'queued') continue;
       delivery.state = 'parked';
-      endpoint.queued -= 1;
+      dequeue(state, endpoint);
       letGo(state, delivery);
     }
   }
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {
       if (delivery.state === 'settled' || delivery.state === 'in_flight') continue;
-      if (delivery.state === 'queued') delivery.endpointLane.endpoint.queued -= 1;
+      if (delivery.state === 'queued') dequeue(state, delivery.endpointLane.endpoint);
       delivery.state = 'parked';
       letGo(state, delivery);
     }
   }
+  for (const endpoint of state.endpoints.values()) forgetIfIdle(state, endpoint);
 }
 
 /** Stops reading and sending a lane; it is given up once all of it is recorded. */
@@ -72,7 +74,9 @@ export function endLane(
   const window = state.windows.get(lane);
   if (window === undefined || window.phase === 'handing_over') return;
   window.phase = phase;
+  // The next owner sees to these.
   window.catchingUp.clear();
+  window.cancelEndpoints.clear();
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(lane);
     if (endpointLane?.window !== window) continue;

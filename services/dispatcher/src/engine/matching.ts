@@ -21,11 +21,7 @@ export interface MatchedSlice {
 /** Says what to read next: lanes that have room, each from where its window stands. */
 export function readRequests(state: EngineState): ReadRequest[] {
   const { limits } = state.options;
-  const isFull =
-    state.held >= limits.maxHeld ||
-    state.heldBytes >= limits.maxHeldBytes ||
-    state.unrecorded >= limits.maxUnrecorded;
-  if (isFull) return [];
+  if (isFull(state) || state.unrecorded >= limits.maxUnrecorded) return [];
   const requests: ReadRequest[] = [];
   for (const window of state.windows.values()) {
     const room = limits.maxWindowEvents - window.entries.length;
@@ -40,18 +36,30 @@ export function readRequests(state: EngineState): ReadRequest[] {
   return requests;
 }
 
-/** Takes in events. A slice that does not go on where its window stands is dropped. */
-export function takeEvents(state: EngineState, slice: MatchedSlice, now: Now): void {
+/**
+ * Takes in what was read, the lanes that hold the least first. A slice that does not go on where its
+ * window stands is dropped; what there is no room for is read again.
+ */
+export function takeSlices(state: EngineState, slices: readonly MatchedSlice[], now: Now): void {
+  const heldBy = ({ lane }: MatchedSlice) => state.windows.get(lane)?.entries.length ?? 0;
+  const inTurn = slices.toSorted((one, other) => heldBy(one) - heldBy(other));
+  for (const slice of inTurn) takeSlice(state, slice, now);
+}
+
+function takeSlice(state: EngineState, slice: MatchedSlice, now: Now): void {
   const window = state.windows.get(slice.lane);
   if (window === undefined || window.epoch !== slice.epoch || window.phase !== 'owned') return;
   for (const matched of slice.events) {
-    if (matched.event.position !== window.readPosition + 1) return;
+    // Each event may have thousands of endpoints.
+    if (matched.event.position !== window.readPosition + 1 || isFull(state)) return;
     window.readPosition = matched.event.position;
     takeEvent(state, { window, matched }, now);
+    if (window.behindSinceMs === Infinity) window.behindSinceMs = now.monotonicMs;
   }
-  if (slice.events.length > 0 && window.behindSinceMs === Infinity) {
-    window.behindSinceMs = now.monotonicMs;
-  }
+}
+
+function isFull({ held, heldBytes, options: { limits } }: EngineState): boolean {
+  return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
 }
 
 interface Taken {

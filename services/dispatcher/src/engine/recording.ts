@@ -74,13 +74,22 @@ export type LaneRecorded =
   | {
       readonly kind: 'recorded';
       readonly lane: number;
-      /** How many rows of an endpoint were cancelled; more may be left. */
-      readonly cancelled: readonly { readonly endpointId: string; readonly rows: number }[];
+      /** Rows made by `revive`: a delivery that has one already gets no second one. */
+      readonly revived: readonly RowKey[];
+      readonly cancelled: readonly CancelledRows[];
       readonly listed: readonly {
         readonly endpointId: string;
         readonly rows: readonly ListedRow[];
       }[];
     };
+
+/** What was cancelled of an unregistered endpoint. */
+export interface CancelledRows {
+  readonly endpointId: string;
+  readonly rows: number;
+  /** False when the bound was reached, so that more may be left. */
+  readonly isAll: boolean;
+}
 
 /** A parked row, listed so that the engine knows its pair again. */
 export interface ListedRow {

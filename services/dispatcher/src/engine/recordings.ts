@@ -7,6 +7,7 @@ import { dropLane } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
+  dequeue,
   endpointLaneOf,
   forgetIfIdle,
   lag,
@@ -73,7 +74,7 @@ function forget(state: EngineState, delivery: Delivery, now: Now): void {
   const { endpointLane } = delivery;
   if (delivery.state === 'in_flight') return;
   const wasQueued = delivery.state === 'queued';
-  if (wasQueued) endpointLane.endpoint.queued -= 1;
+  if (wasQueued) dequeue(state, endpointLane.endpoint);
   delivery.state = 'parked';
   letGo(state, delivery);
   // Queued for so long: its endpoint takes less than comes in.
@@ -152,17 +153,22 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   }
   for (const done of written.carriedOut) {
     if (done.kind === 'nothing') continue;
-    const endpointLane = touch(done.row.endpointId);
-    if (done.kind === 'revive') endpointLane.rowCount += 1;
-    state.dueTimes.note(endpointLane, now.wallMs);
+    state.dueTimes.note(touch(done.row.endpointId), now.wallMs);
   }
-  for (const { endpointId, rows } of result.cancelled) touch(endpointId).rowCount -= rows;
+  for (const { endpointId } of result.revived) touch(endpointId).rowCount += 1;
+  for (const { endpointId, rows, isAll } of result.cancelled) {
+    const endpointLane = touch(endpointId);
+    // Some may have been settled before, and counted twice.
+    endpointLane.rowCount = isAll ? 0 : Math.max(1, endpointLane.rowCount - rows);
+  }
   for (const endpointLane of touched) reconsider(state, endpointLane, now);
 }
 
 /** After its rows have changed: an endpoint may stop lagging, or have rows left that must go. */
 function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): void {
   const { endpoint, window, rowCount } = endpointLane;
+  // Of a lane that is given up, the next owner thinks.
+  if (window.phase !== 'owned') return;
   if (endpoint.view === undefined) {
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
     forgetIfIdle(state, endpoint);

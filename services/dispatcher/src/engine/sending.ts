@@ -3,7 +3,16 @@ import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, Now } from './effect.ts';
 import { isActive, nextQueued, type Endpoint } from './endpoint.ts';
 import { retryWaitMs } from './retry-schedule.ts';
-import { joinRing, lag, letGo, markUnwritten, settle, type EngineState } from './state.ts';
+import {
+  dequeue,
+  forgetIfIdle,
+  joinRing,
+  lag,
+  letGo,
+  markUnwritten,
+  settle,
+  type EngineState,
+} from './state.ts';
 
 /** Begins sends while there is room, one of each endpoint in turn. */
 export function sendQueued(state: EngineState, now: Now): void {
@@ -32,7 +41,7 @@ function begin(state: EngineState, delivery: Delivery, now: Now): void {
   delivery.attempt += 1;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
-  endpoint.queued -= 1;
+  dequeue(state, endpoint);
   endpoint.inFlight += 1;
   state.inFlight += 1;
   state.effects.push({ kind: 'send', delivery });
@@ -47,14 +56,13 @@ export function takeAnswer(state: EngineState, { delivery, outcome }: Answer, no
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   if (window.phase === 'lost') {
     letGo(state, delivery);
-    return;
-  }
-  if (outcome.kind === 'delivered') {
+  } else if (outcome.kind === 'delivered') {
     record(state, { delivery, outcome, settlement: 'delivered', now });
     settle(state, delivery);
   } else {
     fail(state, { delivery, outcome }, now);
   }
+  forgetIfIdle(state, endpoint);
 }
 
 function fail(state: EngineState, { delivery, outcome }: Answer, now: Now): void {

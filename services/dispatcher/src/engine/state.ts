@@ -82,8 +82,8 @@ export function endpointOf(state: EngineState, endpointId: string): Endpoint {
 /** Forgets an unregistered endpoint of which nothing is left. */
 export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.view !== undefined || endpoint.inFlight > 0 || endpoint.queued > 0) return;
-  for (const { rowCount, claimed, pairs } of endpoint.lanes.values()) {
-    if (rowCount > 0 || claimed.size > 0 || pairs.size > 0) return;
+  for (const { rowCount, claimed } of endpoint.lanes.values()) {
+    if (rowCount > 0 || claimed.size > 0) return;
   }
   state.endpoints.delete(endpoint.id);
 }
@@ -125,6 +125,14 @@ export function enqueue(state: EngineState, delivery: Delivery): void {
   joinRing(state, endpoint);
 }
 
+/** Counts a delivery that left the queue, whose room may be used for rows that are due. */
+export function dequeue(state: EngineState, endpoint: Endpoint): void {
+  endpoint.queued -= 1;
+  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  // Nothing in the queue counts any more: it would keep its bodies in memory.
+  if (endpoint.queued === 0) endpoint.queue.clear();
+}
+
 /** Gives the endpoint a place in the ring if it has something queued. */
 export function joinRing(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.inRing || endpoint.queued === 0) return;
@@ -140,7 +148,7 @@ export function markUnwritten(window: LaneWindow, now: Now): void {
 /** Ends a delivery: it leaves its pair, and what was behind it may go. */
 export function settle(state: EngineState, delivery: Delivery): void {
   const { endpointLane, event, entry } = delivery;
-  if (delivery.state === 'queued') endpointLane.endpoint.queued -= 1;
+  if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
   const next = leavePair(endpointLane, delivery);
   delivery.state = 'settled';
   letGo(state, delivery);
@@ -182,7 +190,7 @@ export function settleUnsent(
 export function lag(state: EngineState, endpointLane: EndpointLane, now: Now): void {
   if (endpointLane.mode === 'lagging') return;
   for (const delivery of startLagging(endpointLane)) {
-    if (delivery.state === 'queued') endpointLane.endpoint.queued -= 1;
+    if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
     delivery.state = 'deferred';
     delivery.notBeforeMs = now.wallMs;
   }

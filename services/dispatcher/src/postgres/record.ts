@@ -21,17 +21,16 @@ export async function writeRecording(
   const settled = await deleteRows(client, lanes);
   await retryRows(client, lanes);
   await insertRows(client, lanes);
-  await carryOut(client, lanes);
+  const revived = await carryOut(client, lanes);
   const cancelled = await cancelRows(client, lanes);
-  await sweepEvents(client, [...settled, ...cancelled.flatMap(({ keys }) => keys)]);
+  await sweepEvents(client, [...settled, ...cancelled.flatMap(({ events }) => events)]);
   await moveProgress(client, recordingNumber, lanes);
   const listed = await listRows(client, lanes);
   return lanes.map(({ lane }) => ({
     kind: 'recorded',
     lane,
-    cancelled: cancelled
-      .filter((rows) => rows.lane === lane)
-      .map(({ endpointId, keys }) => ({ endpointId, rows: keys.length })),
+    revived: revived.filter((row) => row.lane === lane),
+    cancelled: cancelled.filter((rows) => rows.lane === lane),
     listed: listed.get(lane) ?? [],
   }));
 }

@@ -178,7 +178,7 @@ describe('parked rows', () => {
   test('rows of an unregistered endpoint are cancelled, and the log says so', async () => {
     await write({ parkedRows: [parked(1), parked(2)] });
     const [result] = await write({ cancelEndpoints: [ENDPOINT] });
-    expect(result).toMatchObject({ cancelled: [{ endpointId: ENDPOINT, rows: 2 }] });
+    expect(result).toMatchObject({ cancelled: [{ endpointId: ENDPOINT, rows: 2, isAll: true }] });
     const listed = await listDeliveries(pool, {
       tenant: 'default',
       endpointId: ENDPOINT,
@@ -188,6 +188,14 @@ describe('parked rows', () => {
     });
     expect(listed.map(({ position }) => position)).toEqual([2, 1]);
     expect((await pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
+  });
+
+  test('of very many rows of an unregistered endpoint a part is cancelled at a time', async () => {
+    await write({ parkedRows: Array.from({ length: 1_500 }, (_, index) => parked(index + 1)) });
+    const [first] = await write({ cancelEndpoints: [ENDPOINT] });
+    expect(first).toMatchObject({ cancelled: [{ rows: 1_000, isAll: false }] });
+    const [second] = await write({ cancelEndpoints: [ENDPOINT] });
+    expect(second).toMatchObject({ cancelled: [{ rows: 500, isAll: true }] });
   });
 
   test('all rows of an endpoint are listed as they are after the recording', async () => {
@@ -228,6 +236,15 @@ describe('requests to the owner', () => {
     await write({ settledRows: [{ position: 5, endpointId: ENDPOINT }] });
     expect(positionsOf(await claim(10)).toSorted(ascending)).toEqual([2, 6]);
   });
+});
+
+test('a delivery that is revived twice has one row', async () => {
+  const row = parked(2, { ordered: false, attempt: 10 });
+  const key = { position: 2, endpointId: ENDPOINT };
+  const [first] = await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
+  expect(first).toMatchObject({ revived: [key] });
+  const [second] = await write({ carriedOut: [{ kind: 'revive', requestId: '2', row }] });
+  expect(second).toMatchObject({ revived: [] });
 });
 
 describe('progress', () => {

@@ -1,8 +1,8 @@
 import type { Client } from '@billhook/postgres';
 
-import type { LaneRecording, ParkedRow } from '../engine/recording.ts';
+import type { CancelledRows, LaneRecording, ParkedRow, RowKey } from '../engine/recording.ts';
 import { bytes, flags, integers, texts, times, words } from './arrays.ts';
-import { endpointUuid, eventUuid } from './ids.ts';
+import { endpointIdOf, endpointUuid, eventUuid } from './ids.ts';
 
 /** Rows of one endpoint that are cancelled in one recording. */
 const CANCEL_AT_MOST = 1_000;
@@ -107,10 +107,11 @@ export async function insertRows(client: Client, lanes: readonly LaneRecording[]
   );
 }
 
-async function park(client: Client, rows: readonly ParkedRow[]): Promise<void> {
-  if (rows.length === 0) return;
+/** Returns the rows that were not there before. */
+async function park(client: Client, rows: readonly ParkedRow[]): Promise<LaneRowKey[]> {
+  if (rows.length === 0) return [];
   await insertEvents(client, rows);
-  await client.query({
+  const result = await client.query<RowColumns>({
     name: 'insert_rows',
     text: `insert into dispatcher.parked (lane, position, endpoint_id, invoice_id, attempt,
              not_before, ordered, due_at)
@@ -133,7 +134,8 @@ async function park(client: Client, rows: readonly ParkedRow[]): Promise<void> {
                $6::timestamptz[], $7::boolean[])
                as row (lane, position, endpoint_id, invoice_id, attempt, not_before, ordered)
            ) as added
-           on conflict do nothing`,
+           on conflict do nothing
+           returning lane, position, endpoint_id`,
     values: [
       integers(rows.map(({ event }) => event.lane)),
       integers(rows.map(({ event }) => event.position)),
@@ -144,6 +146,22 @@ async function park(client: Client, rows: readonly ParkedRow[]): Promise<void> {
       flags(rows.map(({ ordered }) => ordered)),
     ],
   });
+  return result.rows.map((row) => ({
+    lane: row.lane,
+    position: Number(row.position),
+    endpointId: endpointIdOf(row.endpoint_id),
+  }));
+}
+
+/** Names a row in all lanes. */
+export interface LaneRowKey extends RowKey {
+  readonly lane: number;
+}
+
+interface RowColumns {
+  readonly lane: number;
+  readonly position: bigint;
+  readonly endpoint_id: string;
 }
 
 /** The body is stored once per event, however many endpoints wait for it. */
@@ -174,13 +192,18 @@ async function insertEvents(client: Client, rows: readonly ParkedRow[]): Promise
 /**
  * Carries out what was asked of the owners of the lanes, and takes the requests away. What is retried
  * by hand goes before all that is due.
+ *
+ * @returns the rows that were made anew.
  */
-export async function carryOut(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
+export async function carryOut(
+  client: Client,
+  lanes: readonly LaneRecording[],
+): Promise<LaneRowKey[]> {
   const requests = lanes.flatMap(({ lane, carriedOut }) =>
     carriedOut.map((request) => ({ lane, request })),
   );
-  if (requests.length === 0) return;
-  await park(
+  if (requests.length === 0) return [];
+  const revived = await park(
     client,
     requests.flatMap(({ request }) => (request.kind === 'revive' ? [request.row] : [])),
   );
@@ -201,21 +224,21 @@ export async function carryOut(client: Client, lanes: readonly LaneRecording[]):
   await client.query('delete from dispatcher.owner_request where id = any($1::bigint[])', [
     requests.map(({ request }) => request.requestId),
   ]);
+  return revived;
 }
 
 /** Rows of an endpoint that were cancelled, because it was unregistered. */
-export interface CancelledRows {
+export interface CancelledInLane extends CancelledRows {
   readonly lane: number;
-  readonly endpointId: string;
-  readonly keys: readonly EventKey[];
+  readonly events: readonly EventKey[];
 }
 
 /** Cancels rows of unregistered endpoints, up to a bound, and says so in the delivery log. */
 export async function cancelRows(
   client: Client,
   lanes: readonly LaneRecording[],
-): Promise<CancelledRows[]> {
-  const cancelled: CancelledRows[] = [];
+): Promise<CancelledInLane[]> {
+  const cancelled: CancelledInLane[] = [];
   for (const { lane, cancelEndpoints } of lanes) {
     for (const endpointId of cancelEndpoints) {
       const result = await client.query<{ position: bigint }>({
@@ -235,8 +258,9 @@ export async function cancelRows(
                returning position`,
         values: [lane, endpointUuid(endpointId), CANCEL_AT_MOST],
       });
-      const keys = result.rows.map(({ position }) => ({ lane, position: Number(position) }));
-      cancelled.push({ lane, endpointId, keys });
+      const events = result.rows.map(({ position }) => ({ lane, position: Number(position) }));
+      const rows = events.length;
+      cancelled.push({ lane, endpointId, events, rows, isAll: rows < CANCEL_AT_MOST });
     }
   }
   return cancelled;

@@ -1,0 +1,193 @@
+import type { Settlement } from '../delivery.ts';
+import type { ClaimedRow } from '../effect.ts';
+import type { GainedLane } from '../lanes.ts';
+import type {
+  CancelledRows,
+  CarriedOut,
+  LaneRecorded,
+  LaneRecording,
+  ListedRow,
+  ParkedRow,
+  RowKey,
+} from '../recording.ts';
+
+/** Rows of one endpoint that are cancelled in one recording: few, so that some are left over. */
+const CANCEL_AT_MOST = 3;
+
+interface StoredRow extends ParkedRow {
+  attempt: number;
+  notBeforeMs: number;
+}
+
+/** What stands in the database about one lane. */
+interface StoredLane {
+  readonly rows: StoredRow[];
+  epoch: number;
+  progress: number;
+  settledAhead: readonly RowKey[];
+}
+
+/** Names a delivery in all lanes. */
+export function deliveryKey(endpointId: string, lane: number, position: number): string {
+  return `${endpointId} ${lane}:${position}`;
+}
+
+/** Rows that are due, as a claim reads them. */
+export interface DueRows {
+  readonly rows: readonly ClaimedRow[];
+  readonly nextDueAtMs: number | undefined;
+}
+
+/** The tables of the dispatcher, in memory, with the rules of `postgres/`. */
+export class SimulatedStore {
+  /** How each delivery ended last. */
+  readonly settled = new Map<string, Settlement>();
+  /** Requests that were carried out. */
+  readonly carriedOut = new Set<string>();
+  private readonly lanes: StoredLane[];
+
+  constructor(laneCount: number) {
+    this.lanes = Array.from({ length: laneCount }, () => ({
+      rows: [],
+      epoch: 0,
+      progress: 0,
+      settledAhead: [],
+    }));
+  }
+
+  lane(lane: number): StoredLane {
+    const stored = this.lanes[lane];
+    if (stored === undefined) throw new Error(`There is no lane ${lane}.`);
+    return stored;
+  }
+
+  rowsOf(lane: number, endpointId: string): StoredRow[] {
+    return this.lane(lane).rows.filter((row) => row.endpointId === endpointId);
+  }
+
+  parkedRows(): number {
+    return this.lanes.reduce((sum, { rows }) => sum + rows.length, 0);
+  }
+
+  /** Whoever takes a lane over gets a new epoch; from then on the one before writes nothing. */
+  takeOver(lane: number): GainedLane {
+    const stored = this.lane(lane);
+    stored.epoch += 1;
+    const { epoch, progress, settledAhead, rows } = stored;
+    const endpointIds = new Set(rows.map(({ endpointId }) => endpointId));
+    const parked = [...endpointIds].map((endpointId) => {
+      const own = this.rowsOf(lane, endpointId);
+      const dueMs = own.map((row) => this.dueAtMs(lane, row) ?? Infinity);
+      const nextDueAtMs = Math.min(...dueMs);
+      return { endpointId, rows: own.length, nextDueAtMs };
+    });
+    return { lane, epoch, progress, settledAhead, parked };
+  }
+
+  readDue(
+    lane: number,
+    claim: {
+      readonly endpointId: string;
+      readonly limit: number;
+      readonly taken: ReadonlySet<number>;
+    },
+    nowMs: number,
+  ): DueRows {
+    const waiting = this.rowsOf(lane, claim.endpointId)
+      .filter(({ event }) => !claim.taken.has(event.position))
+      .map((row) => ({ row, dueMs: this.dueAtMs(lane, row) ?? Infinity }))
+      .filter(({ dueMs }) => dueMs < Infinity)
+      .toSorted((one, other) => one.dueMs - other.dueMs)
+      .slice(0, claim.limit);
+    const due = waiting.filter(({ dueMs }) => dueMs <= nowMs);
+    return { rows: due.map(({ row }) => ({ ...row })), nextDueAtMs: waiting[due.length]?.dueMs };
+  }
+
+  /** Only the oldest row of a pair is due; the others wait behind it. */
+  dueAtMs(lane: number, row: StoredRow): number | undefined {
+    const isBehind = this.lane(lane).rows.some(
+      (other) =>
+        other.ordered &&
+        row.ordered &&
+        other.endpointId === row.endpointId &&
+        other.event.invoiceId === row.event.invoiceId &&
+        other.event.position < row.event.position,
+    );
+    return isBehind ? undefined : row.notBeforeMs;
+  }
+
+  write(written: LaneRecording): LaneRecorded {
+    const { lane } = written;
+    const stored = this.lane(lane);
+    if (stored.epoch !== written.epoch) return { kind: 'refused', lane };
+    for (const { event, endpointId, settlement } of written.attempts) {
+      if (settlement === undefined) continue;
+      this.settled.set(deliveryKey(endpointId, lane, event.position), settlement);
+    }
+    for (const key of written.settledRows) this.remove(lane, key);
+    for (const retry of written.retriedRows) {
+      const row = this.find(lane, retry);
+      if (row === undefined) continue;
+      row.attempt = retry.attempt;
+      row.notBeforeMs = retry.notBeforeMs;
+    }
+    for (const row of written.parkedRows) {
+      if (!this.insert(row)) throw new Error('A delivery was parked twice.');
+    }
+    const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));
+    const cancelled = written.cancelEndpoints.map((endpointId) => this.cancel(lane, endpointId));
+    stored.progress = written.progress;
+    stored.settledAhead = written.settledAhead;
+    const listed = written.listEndpoints.map((endpointId) => ({
+      endpointId,
+      rows: this.rowsOf(lane, endpointId).map((row) => this.list(lane, row)),
+    }));
+    return { kind: 'recorded', lane, revived, cancelled, listed };
+  }
+
+  private carryOut(lane: number, request: CarriedOut): RowKey[] {
+    this.carriedOut.add(request.requestId);
+    if (request.kind === 'retry_now') {
+      const row = this.find(lane, request.row);
+      if (row !== undefined && this.dueAtMs(lane, row) !== undefined) row.notBeforeMs = 0;
+    }
+    if (request.kind !== 'revive' || !this.insert(request.row)) return [];
+    return [{ position: request.row.event.position, endpointId: request.row.endpointId }];
+  }
+
+  private cancel(lane: number, endpointId: string): CancelledRows {
+    const rows = this.rowsOf(lane, endpointId).slice(0, CANCEL_AT_MOST);
+    for (const { event } of rows) {
+      this.settled.set(deliveryKey(endpointId, lane, event.position), 'cancelled');
+      this.remove(lane, { position: event.position, endpointId });
+    }
+    return { endpointId, rows: rows.length, isAll: rows.length < CANCEL_AT_MOST };
+  }
+
+  private list(lane: number, row: StoredRow): ListedRow {
+    const { event, ordered } = row;
+    const dueAtMs = this.dueAtMs(lane, row);
+    return { position: event.position, invoiceId: event.invoiceId, ordered, dueAtMs };
+  }
+
+  private insert(row: ParkedRow): boolean {
+    const { lane, position } = row.event;
+    if (this.find(lane, { position, endpointId: row.endpointId }) !== undefined) return false;
+    this.lane(lane).rows.push({ ...row });
+    return true;
+  }
+
+  private find(lane: number, key: RowKey): StoredRow | undefined {
+    return this.lane(lane).rows.find((row) => isSame(row, key));
+  }
+
+  private remove(lane: number, key: RowKey): void {
+    const { rows } = this.lane(lane);
+    const index = rows.findIndex((row) => isSame(row, key));
+    if (index >= 0) rows.splice(index, 1);
+  }
+}
+
+function isSame(row: StoredRow, key: RowKey): boolean {
+  return row.event.position === key.position && row.endpointId === key.endpointId;
+}
