@@ -14,16 +14,21 @@ function tableRows(text: string): string[][] {
   return text
     .split('\n')
     .filter((line) => line.startsWith('| `'))
-    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
+    .map((line) => line.split('|').map((cell) => withoutBackticks(cell.trim())))
     .map((cells) => cells.slice(1, -1));
+}
+
+function withoutBackticks(text: string): string {
+  return text.replaceAll('`', '');
 }
 
 test('the README lists every setting with its default and its meaning', () => {
   const [, section = ''] = read('README.md').split('### Settings');
   const [table = ''] = section.split('\n## ');
-  const listed = tableRows(table).map(([variable, byDefault]) => [variable, byDefault]);
-  const expected = describeSettings().map((setting) => [setting.variable, setting.default]);
-  expect(listed).toEqual(expected);
+  const expected = describeSettings().map((setting) =>
+    [setting.variable, setting.default, setting.meaning].map(withoutBackticks),
+  );
+  expect(tableRows(table)).toEqual(expected);
 });
 
 test('every folder that the architecture names exists', () => {
@@ -32,6 +37,28 @@ test('every folder that the architecture names exists', () => {
   const folders = tableRows(table).flatMap(([names = '']) => names.split(', '));
   expect(folders.length).toBeGreaterThan(10);
   for (const folder of folders) expect(existsSync(`${root}${folder}`), folder).toBe(true);
+});
+
+test('every room of a service that the architecture names exists', () => {
+  const rooms = tableRows(read('ARCHITECTURE.md')).flatMap(([folder = '', purpose = '']) =>
+    [...purpose.matchAll(/\b([a-z]+)\/(?= )/g)].map(([, room]) => `${folder}/src/${room}`),
+  );
+  expect(rooms.length).toBeGreaterThan(8);
+  for (const room of rooms) expect(existsSync(`${root}${room}`), room).toBe(true);
+});
+
+test('every file that a document names exists', () => {
+  const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'].map(read).join('\n');
+  const files = [...documents.matchAll(/[ (`]((?:[\w-]+\/)+[\w.-]+\.(?:ts|md|proto))\b/g)];
+  expect(files.length).toBeGreaterThan(8);
+  for (const [, file] of files) {
+    // The documents leave out the folder of a service where the text has named it.
+    const places = ['', 'services/dispatcher/src/', 'services/invoice/src/'];
+    expect(
+      places.some((place) => existsSync(`${root}${place}${file}`)),
+      file,
+    ).toBe(true);
+  }
 });
 
 test('the architecture keeps to 200 lines', () => {

@@ -54,6 +54,9 @@ function explain(error: unknown): string {
   if (!(error instanceof RemoteError)) {
     return error instanceof Error ? error.message : String(error);
   }
+  if (error.code === 'UNAVAILABLE' && error.reason === undefined) {
+    return `No invoice service answers. Is Billhook running, and is --addr right?\n${error.message}`;
+  }
   const reason = error.reason === undefined ? '' : ` (${error.reason})`;
   const violations = error.fieldViolations.map(
     ({ field, description }) => `  ${field} ${description}`,
