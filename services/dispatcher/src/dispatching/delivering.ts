@@ -70,6 +70,7 @@ export async function startDelivering(
         subscriptions,
         log,
         signal: ended.signal,
+        awaitCurrentView: (signal) => barrier.awaitCurrent(signal),
         onRecorded: (recording) => requests.recorded(recording),
       },
       () => loop,

@@ -28,6 +28,8 @@ export interface EffectDependencies {
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
   readonly signal: AbortSignal;
+  /** Waits until the view of the endpoints is current, or the signal aborts. */
+  awaitCurrentView(signal: AbortSignal): Promise<unknown>;
   /** A recording was committed or refused. */
   onRecorded(recording: Recording): void;
 }
@@ -74,15 +76,15 @@ export function createEffects(
     log.warn({ endpoint: endpointId }, 'the endpoint answered 410: it is disabled');
     for (;;) {
       try {
-        const { endpoint } = await call(
+        await call(
           subscriptions.disableEndpoint,
           { endpointId, reason: 'gone', revision: BigInt(revision) },
           { tenant, timeoutMs: REPORT_TIMEOUT_MS, signal },
         );
-        // It was enabled since: no change comes that would say so.
-        if (endpoint?.state === 'ENDPOINT_STATE_ACTIVE') {
-          loopOf().input((engine, now) => engine.endpointsChanged([endpointId], now));
-        }
+        // No change may come that says how it stands: it was enabled before this, or since then and
+        // the watch began anew from a set in which it is active, as it was before.
+        await deps.awaitCurrentView(signal);
+        loopOf().input((engine, now) => engine.endpointsChanged([endpointId], now));
         return;
       } catch (error) {
         if (error instanceof RemoteError && error.code === 'NOT_FOUND') return;
