@@ -76,6 +76,7 @@ describe('a system on one machine', () => {
     const { acknowledged } = mutations;
     await endpoints.waitForAll(acknowledged, DRAIN_TIMEOUT_MS);
 
+    expect(mutations.refusals).toEqual([]);
     const { arrivals, names } = endpoints;
     expect(audit({ acknowledged, endpoints: names, arrivals, killedAtMs: [] })).toEqual({
       missing: [],

@@ -79,6 +79,7 @@ test(
         `${mutations.failures()} calls repeated, ${arrivals.length} webhooks, ` +
         `${duplicates.length} duplicates`,
     );
+    expect(mutations.refusals).toEqual([]);
     expect(faults).toEqual({ missing: [], reordered: [], differing: [] });
     expect(duplicates.filter(({ killsBetween }) => killsBetween === 0)).toEqual([]);
     expect(

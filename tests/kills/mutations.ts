@@ -9,6 +9,8 @@ import type { Acknowledged } from './audit.ts';
 export interface Mutations {
   /** Those that were answered OK so far. */
   readonly acknowledged: readonly Acknowledged[];
+  /** What was answered instead to a call that had to succeed. Its invoice is left as it is. */
+  readonly refusals: readonly string[];
   /** How many calls failed on the way, and were made again. */
   failures(): number;
   /** Lets each client come to the end of its invoice. */
@@ -33,47 +35,53 @@ const TRANSIENT_CODES = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED'
  */
 export function startMutations(invoices: InvoiceCalls, clients: number): Mutations {
   const acknowledged: Acknowledged[] = [];
+  const refusals: string[] = [];
   const finishing = new AbortController();
   let failures = 0;
 
-  async function persist(call: () => Promise<Invoice>): Promise<void> {
+  /** Returns whether it was done. */
+  async function persist(call: () => Promise<Invoice>): Promise<boolean> {
     const giveUpAtMs = performance.now() + GIVE_UP_AFTER_MS;
     for (;;) {
       try {
         const { invoiceId, etag } = await call();
         acknowledged.push({ invoiceId, sequence: Number(etag) });
-        return;
+        return true;
       } catch (error) {
+        if (!isTransient(error) || performance.now() > giveUpAtMs) {
+          refusals.push(String(error));
+          return false;
+        }
         failures += 1;
-        if (!isTransient(error) || performance.now() > giveUpAtMs) throw error;
         await sleep(RETRY_AFTER_MS);
       }
     }
   }
 
-  async function runClient(): Promise<void> {
+  async function runThroughInvoice(): Promise<void> {
     const options = { timeoutMs: CALL_TIMEOUT_MS };
-    while (!finishing.signal.aborted) {
-      const invoiceId = `inv-${randomUUID()}`;
-      const named = () => ({ requestId: randomUUID(), invoiceId });
-      const created = { ...named(), amount: dollars(100) };
-      await persist(() => invoices.create(created, options));
-      for (let update = 1; update <= UPDATES; update += 1) {
-        await sleep(PAUSE_MS);
-        const updated = { ...named(), amount: dollars(100 + update) };
-        await persist(() => invoices.update(updated, options));
-      }
+    const invoiceId = `inv-${randomUUID()}`;
+    const named = () => ({ requestId: randomUUID(), invoiceId });
+    const created = { ...named(), amount: dollars(100) };
+    if (!(await persist(() => invoices.create(created, options)))) return;
+    for (let update = 1; update <= UPDATES; update += 1) {
       await sleep(PAUSE_MS);
-      const paid = { ...named(), amountReceived: dollars(100) };
-      await persist(() => invoices.pay(paid, options));
+      const updated = { ...named(), amount: dollars(100 + update) };
+      if (!(await persist(() => invoices.update(updated, options)))) return;
     }
+    await sleep(PAUSE_MS);
+    const paid = { ...named(), amountReceived: dollars(100) };
+    await persist(() => invoices.pay(paid, options));
+  }
+
+  async function runClient(): Promise<void> {
+    while (!finishing.signal.aborted) await runThroughInvoice();
   }
 
   const running = Promise.all(Array.from({ length: clients }, runClient));
-  // It is awaited by `finish`; until then a failure waits there.
-  running.catch(() => undefined);
   return {
     acknowledged,
+    refusals,
     failures: () => failures,
     async finish() {
       finishing.abort();
