@@ -28,7 +28,11 @@ export interface ThroughputRow {
 export async function measureThroughput(): Promise<ThroughputRow[]> {
   const rows: ThroughputRow[] = [];
   for (const endpoints of [1, 10]) {
-    for (let round = 0; round < ROUNDS; round += 1) rows.push(await measureRound(endpoints));
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const row = await measureRound(endpoints);
+      console.log(JSON.stringify(row));
+      rows.push(row);
+    }
   }
   return rows;
 }
