@@ -2,18 +2,20 @@ import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
-import { dequeue, enqueue, hold, letGo, settleUnsent, type EngineState } from './state.ts';
+import { dequeue, enqueue, hold, isFull, letGo, settleUnsent, type EngineState } from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
   for (const endpointLane of state.dueTimes.takeDue(now.wallMs)) noteDue(state, endpointLane);
   if (state.claimUnderWay || state.claimable.size === 0) return;
-  if (state.held >= state.options.limits.maxHeld) return;
+  if (isFull(state)) return;
+  const { maxClaims, maxClaimedRows } = state.options.limits;
   const claims: Claim[] = [];
+  let rows = 0;
   for (const endpoint of state.claimable) {
     state.claimable.delete(endpoint);
-    claimOf(state, endpoint, claims);
-    if (claims.length >= state.options.limits.maxClaims) break;
+    rows += claimOf(state, endpoint, claims);
+    if (claims.length >= maxClaims || rows >= maxClaimedRows) break;
   }
   if (claims.length === 0) return;
   state.claimUnderWay = true;
@@ -26,9 +28,11 @@ function noteDue(state: EngineState, endpointLane: EndpointLane): void {
   state.claimable.add(endpointLane.endpoint);
 }
 
-function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): void {
+/** Returns how many rows it asks for at most. */
+function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): number {
   const { limits } = state.options;
-  if (!isActive(endpoint)) return;
+  let rows = 0;
+  if (!isActive(endpoint)) return rows;
   let room = limits.maxClaimedPerEndpoint - endpoint.queued;
   for (const endpointLane of endpoint.dueLanes) {
     if (endpointLane.window.phase !== 'owned') {
@@ -36,11 +40,13 @@ function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): void 
       continue;
     }
     // Below half of the queue it pays to ask; a claim for each free place would not.
-    if (room < limits.maxClaimedPerEndpoint / 2) return;
+    if (room < limits.maxClaimedPerEndpoint / 2) return rows;
     endpoint.dueLanes.delete(endpointLane);
     claims.push({ endpointLane, limit: room });
+    rows += room;
     room -= Math.max(1, Math.min(room, endpointLane.rowCount));
   }
+  return rows;
 }
 
 /** Takes in rows that were due. Each is judged again before it is sent. */

@@ -27,6 +27,8 @@ export interface EngineLimits {
   readonly parkAfterMs: number;
   /** Endpoints and lanes in one claim. */
   readonly maxClaims: number;
+  /** Rows in one claim. */
+  readonly maxClaimedRows: number;
   /** Lagging endpoints that are listed in one recording. */
   readonly maxListed: number;
 }
@@ -44,6 +46,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   recordAfterMs: 20,
   parkAfterMs: 1_000,
   maxClaims: 64,
+  maxClaimedRows: 1_024,
   maxListed: 64,
 };
 

@@ -3,7 +3,7 @@ import type { Now, ReadRequest } from './effect.ts';
 import { admit, type EndpointLane } from './endpoint-lane.ts';
 import type { EndpointView } from './endpoint.ts';
 import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
-import { endpointLaneOf, enqueue, hold, markUnwritten, type EngineState } from './state.ts';
+import { endpointLaneOf, enqueue, hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /** An event read from the log, with the endpoints that match it behind the barrier. */
 export interface MatchedEvent {
@@ -56,10 +56,6 @@ function takeSlice(state: EngineState, slice: MatchedSlice, now: Now): void {
     takeEvent(state, { window, matched }, now);
     if (window.behindSinceMs === Infinity) window.behindSinceMs = now.monotonicMs;
   }
-}
-
-function isFull({ held, heldBytes, options: { limits } }: EngineState): boolean {
-  return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
 }
 
 interface Taken {

@@ -104,6 +104,11 @@ export function endpointLaneOf(
   return endpointLane;
 }
 
+/** Says whether memory holds all it may: then nothing is read or claimed. */
+export function isFull({ held, heldBytes, options: { limits } }: EngineState): boolean {
+  return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
+}
+
 /** Counts a delivery that is now in memory. */
 export function hold(state: EngineState, delivery: Delivery): void {
   state.held += 1;
