@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { createAddressPolicy } from '@billhook/destinations';
 import { openPostgresEventLog } from '@billhook/event-log';
-import { startGrpcServer } from '@billhook/grpc';
+import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
 import { createPool, keepDayPartitions, migrate, type Pool } from '@billhook/postgres';
 import type { Log, RunningService } from '@billhook/runtime';
@@ -84,13 +84,17 @@ export async function startDispatcherService(
     },
     config,
   );
-  cleanup.defer(() => delivering.stop(Math.max(0, config.shutdownTimeoutMs - STOP_MARGIN_MS)));
+  const stopTimeoutMs = Math.max(0, config.shutdownTimeoutMs - STOP_MARGIN_MS);
+  let server: GrpcServer | undefined;
+  // Both at once: a ping may take as long as a delivery.
+  cleanup.defer(async () => {
+    await Promise.all([server?.stop(stopTimeoutMs), delivering.stop(stopTimeoutMs)]);
+  });
   const { barrier } = delivering;
   const ping = createPing({ barrier, view, sender }, { timeoutMs: config.deliveryTimeoutMs });
   const service = createDeliveryService({ pool, view, ping });
   const { address } = config;
-  const server = await startGrpcServer({ address, services: [service], log });
-  cleanup.defer(() => server.stop(config.shutdownTimeoutMs));
+  server = await startGrpcServer({ address, services: [service], log });
   const opened = cleanup.move();
   return { name: 'dispatcher', address: server.address, stop: () => opened.disposeAsync() };
 }

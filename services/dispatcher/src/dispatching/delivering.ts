@@ -83,7 +83,13 @@ export async function startDelivering(
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
   const requests = createOwnerRequests({ pool, eventLog, leases, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
-  await leases.start(keeper.holder);
+  try {
+    await leases.start(keeper.holder);
+  } catch (error) {
+    loop.stop();
+    await watch.close();
+    throw error;
+  }
   const leaseTimer = setInterval(() => {
     loop.input((engine, at) => engine.leaseExtended(leases.safeUntilMs(), at));
   }, LEASE_CHECK_EVERY_MS);
@@ -92,8 +98,8 @@ export async function startDelivering(
   return {
     barrier,
     async stop(timeoutMs) {
+      // What they still bring is of lanes that take nothing in any more.
       reading.abort();
-      await running;
       keeper.stop();
       loop.input((engine, at) => engine.drain(at));
       leases.leave();
@@ -102,6 +108,7 @@ export async function startDelivering(
       clearInterval(leaseTimer);
       loop.stop();
       await leases.stop();
+      await running;
       await watch.close();
     },
   };
