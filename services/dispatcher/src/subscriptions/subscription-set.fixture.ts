@@ -14,6 +14,8 @@ export interface SubscriptionSet {
   readonly revisionCalls: () => number;
   readonly watchRequests: readonly subscriptionV1.WatchRequest[];
   register(endpointId: string): void;
+  /** Registers an endpoint, or changes it. */
+  put(endpoint: subscriptionV1.WatchedEndpoint): void;
   unregister(endpointId: string): void;
   /** Forgets what happened: the same revisions stand for other events from now on. */
   rewriteHistory(): void;
@@ -49,6 +51,11 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
   function append(message: (revision: number) => subscriptionV1.WatchResponse): void {
     history.push(message(history.length + 1));
     for (const stream of streams) stream.wake();
+  }
+
+  function put(changed: subscriptionV1.WatchedEndpoint): void {
+    endpoints.set(changed.endpointId, changed);
+    append((revision) => changes(revision, [changed]));
   }
 
   async function* sendSlowly(): AsyncGenerator<subscriptionV1.WatchResponse> {
@@ -107,6 +114,12 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
           await waiting;
           return { revision };
         },
+        async disableEndpoint({ endpointId }) {
+          const known = endpoints.get(endpointId);
+          const state = subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED;
+          if (known !== undefined) put({ ...known, state });
+          return { endpoint: subscriptionV1.Endpoint.fromPartial({ endpointId, state }) };
+        },
       }),
     ],
   });
@@ -115,11 +128,8 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
     port: Number(server.address.split(':').at(-1)),
     revisionCalls: () => revisionCalls,
     watchRequests,
-    register(endpointId) {
-      const made = endpoint({ endpointId, events: { '*': 1 } });
-      endpoints.set(endpointId, made);
-      append((revision) => changes(revision, [made]));
-    },
+    register: (endpointId) => put(endpoint({ endpointId, events: { '*': 1 } })),
+    put,
     unregister(endpointId) {
       endpoints.delete(endpointId);
       append((revision) => changes(revision, [], [endpointId]));
@@ -181,7 +191,7 @@ function unused(): Promise<never> {
   return Promise.reject(new Error('the dispatcher does not call this'));
 }
 
-const unusedHandlers: Omit<Handlers<Definition>, 'watch' | 'getRevision'> = {
+const unusedHandlers: Omit<Handlers<Definition>, 'watch' | 'getRevision' | 'disableEndpoint'> = {
   register: unused,
   unregister: unused,
   listSubscriptions: unused,
@@ -192,5 +202,4 @@ const unusedHandlers: Omit<Handlers<Definition>, 'watch' | 'getRevision'> = {
   resumeEndpoint: unused,
   enableEndpoint: unused,
   rotateSecret: unused,
-  disableEndpoint: unused,
 };

@@ -1,0 +1,362 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { subscriptionV1 } from '@billhook/contracts';
+import { createPool, type Pool } from '@billhook/postgres';
+import { createLog, type RunningService } from '@billhook/runtime';
+import { createKey, createSecret, createSecretBox } from '@billhook/secrets';
+import {
+  startPostgresProxy,
+  startReceiver,
+  useTestDatabase,
+  type AnswerRequest,
+  type ReceivedRequest,
+  type Receiver,
+} from '@billhook/testing';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+
+import type { DispatcherConfig } from './config.ts';
+import { startDispatcherService } from './dispatcher-service.ts';
+import { startInvoiceLog, type InvoiceLog } from './invoice-log.fixture.ts';
+import { endpoint } from './subscriptions/messages.fixture.ts';
+import {
+  startSubscriptionSet,
+  type SubscriptionSet,
+} from './subscriptions/subscription-set.fixture.ts';
+
+const LANES = 4;
+const TIMEOUT_MS = 2_000;
+const database = useTestDatabase();
+const log = createLog({ level: 'silent', service: 'test' });
+const key = createKey();
+const secretBox = createSecretBox([key]);
+const { ENDPOINT_STATE_ACTIVE: ACTIVE } = subscriptionV1.EndpointState;
+
+let pool: Pool;
+let invoices: InvoiceLog;
+let set: SubscriptionSet;
+let dispatcher: RunningService | undefined;
+let receivers: Receiver[] = [];
+let registered: string[] = [];
+
+beforeAll(async () => {
+  const { connectionString } = database;
+  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 2, log });
+  invoices = await startInvoiceLog({ connectionString, log }, { lanes: LANES });
+  set = await startSubscriptionSet();
+});
+
+afterEach(async () => {
+  for (const endpointId of registered) set.unregister(endpointId);
+  registered = [];
+  await dispatcher?.stop();
+  dispatcher = undefined;
+  for (const receiver of receivers) await receiver.close();
+  receivers = [];
+});
+
+afterAll(async () => {
+  await invoices.stop();
+  await set.stop();
+  await pool.end();
+});
+
+async function start(overrides: Partial<DispatcherConfig> = {}): Promise<RunningService> {
+  dispatcher = await startDispatcherService(
+    {
+      address: { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' },
+      databaseUrl: database.connectionString,
+      subscriptionTarget: `127.0.0.1:${set.port}`,
+      lanes: LANES,
+      retryScheduleMs: Array.from({ length: 20 }, () => 300),
+      deliveryTimeoutMs: TIMEOUT_MS,
+      retentionMs: 86_400_000,
+      secretKeys: [key],
+      allowDestinations: ['127.0.0.0/8'],
+      ownership: 'sole',
+      shutdownTimeoutMs: 10_000,
+      version: 'test',
+      ...overrides,
+    },
+    { log },
+  );
+  return dispatcher;
+}
+
+async function receive(answer?: AnswerRequest): Promise<Receiver> {
+  const receiver = await startReceiver(answer === undefined ? {} : { answer });
+  receivers.push(receiver);
+  return receiver;
+}
+
+/** Registers a receiver for everything from now on. Returns what changes its state. */
+function register({ url }: Receiver): (state: subscriptionV1.EndpointState) => void {
+  const endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
+  registered.push(endpointId);
+  const ciphertext = secretBox.encrypt(createSecret(), endpointId);
+  const made = endpoint({ endpointId, events: { '*': Date.now() } });
+  const put = (state: subscriptionV1.EndpointState): void =>
+    set.put({ ...made, url, state, secrets: [{ ciphertext, validUntil: undefined }] });
+  put(ACTIVE);
+  return put;
+}
+
+/** Invoices that no other test has. */
+function invoiceIds(count: number): string[] {
+  const run = randomUUID();
+  return Array.from({ length: count }, (_, index) => `${run}-${index}`);
+}
+
+async function appendToEach(ids: readonly string[], events: number): Promise<void> {
+  for (let sequence = 1; sequence <= events; sequence += 1) {
+    await Promise.all(ids.map((invoiceId) => invoices.append(invoiceId)));
+  }
+}
+
+function invoiceOf({ body }: ReceivedRequest): string {
+  const parsed: { data: { invoice_id: string } } = JSON.parse(body.toString());
+  return parsed.data.invoice_id;
+}
+
+function sequenceOf({ headers }: ReceivedRequest): number {
+  return Number(headers['billhook-sequence']);
+}
+
+function idOf({ headers }: ReceivedRequest): string {
+  return String(headers['webhook-id']);
+}
+
+/** The events of an invoice in the order in which they first came. */
+function firstSeen(requests: readonly ReceivedRequest[], invoiceId: string): number[] {
+  const sequences = requests.filter((each) => invoiceOf(each) === invoiceId).map(sequenceOf);
+  return [...new Set(sequences)];
+}
+
+function distinct(requests: readonly ReceivedRequest[]): number {
+  return new Set(requests.map(idOf)).size;
+}
+
+async function parkedRows(): Promise<number> {
+  const result = await pool.query<{ count: bigint }>('select count(*) from dispatcher.parked');
+  return Number(result.rows[0]?.count);
+}
+
+test('a failing event holds back the later ones of its invoice, and of no other', async () => {
+  const [failing = '', healthy = ''] = invoiceIds(2);
+  let failures = 0;
+  const receiver = await receive((request) => {
+    const fails = invoiceOf(request) === failing && failures < 3;
+    if (fails) failures += 1;
+    return { kind: 'respond', status: fails ? 500 : 204 };
+  });
+  register(receiver);
+  await start();
+  await appendToEach([failing, healthy], 4);
+  await receiver.waitFor(11, 10_000);
+  const sequences = receiver.requests.filter((each) => invoiceOf(each) === failing).map(sequenceOf);
+  expect(sequences).toEqual([1, 1, 1, 1, 2, 3, 4]);
+  const last = (invoiceId: string) =>
+    receiver.requests.findLastIndex((each) => invoiceOf(each) === invoiceId);
+  expect(last(healthy)).toBeLessThan(last(failing));
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(0);
+});
+
+test('an endpoint that names a time is not called before', async () => {
+  const headers = { 'retry-after': '2' };
+  const receiver = await receive(() => ({ kind: 'respond', status: 503, headers }));
+  register(receiver);
+  await start();
+  await appendToEach(invoiceIds(1), 1);
+  await receiver.waitFor(1, 5_000);
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  const [first, second] = await receiver.waitFor(2, 10_000);
+  const waitedMs = (second?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0);
+  expect(waitedMs).toBeGreaterThanOrEqual(1_900);
+});
+
+test('after an answer 410 everything waits, and comes in order once it is enabled', async () => {
+  const ids = invoiceIds(3);
+  const receiver = await receive(() => ({ kind: 'respond', status: 410 }));
+  const put = register(receiver);
+  await start();
+  await appendToEach(ids, 1);
+  await receiver.waitFor(1, 5_000);
+  await sleep(500);
+  const calls = receiver.requests.length;
+  await appendToEach(ids, 4);
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(15);
+  expect(receiver.requests).toHaveLength(calls);
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  put(ACTIVE);
+  await receiver.waitFor((requests) => requests.length >= calls + 15, 10_000);
+  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual([1, 2, 3, 4, 5]);
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(0);
+});
+
+test('an endpoint that hangs takes no time from another', async () => {
+  const hanging = await receive(() => ({ kind: 'hang' }));
+  const healthy = await receive();
+  register(hanging);
+  register(healthy);
+  await start();
+  const ids = invoiceIds(100);
+  await appendToEach(ids, 2);
+  // Everything for the hanging one lags by now.
+  await sleep(1_500);
+  const startedAtMs = Date.now();
+  await appendToEach(ids, 2);
+  await healthy.waitFor(400, 5_000);
+  expect(Date.now() - startedAtMs).toBeLessThan(2_000);
+  hanging.answer(() => ({ kind: 'respond', status: 204 }));
+  await hanging.waitFor((requests) => distinct(requests) >= 400, 20_000);
+  for (const id of ids) {
+    expect(firstSeen(healthy.requests, id)).toEqual([1, 2, 3, 4]);
+    expect(firstSeen(hanging.requests, id)).toEqual([1, 2, 3, 4]);
+  }
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+});
+
+test('a stop waits for answers, gives the lanes up, and nothing answered is sent again', async () => {
+  const [hangs = '', ...others] = invoiceIds(20);
+  const receiver = await receive((request) =>
+    invoiceOf(request) === hangs
+      ? { kind: 'hang' }
+      : { kind: 'respond', status: 204, delayMs: 300 },
+  );
+  register(receiver);
+  const first = await start();
+  await appendToEach([hangs, ...others], 1);
+  await receiver.waitFor(20, 5_000);
+  const startedAtMs = Date.now();
+  await first.stop();
+  expect(Date.now() - startedAtMs).toBeLessThan(TIMEOUT_MS + 2_000);
+  const owned = await pool.query('select from dispatcher.lane_lease where owner <> $1', ['']);
+  expect(owned.rowCount).toBe(0);
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  // Nobody else is there, so it need not wait for a lease to expire either.
+  await start({ ownership: 'shared' });
+  await receiver.waitFor(21, 10_000);
+  await sleep(500);
+  expect(receiver.requests.slice(20).map(invoiceOf)).toEqual([hangs]);
+});
+
+test('a stop that may not wait leaves what is in flight to the next, and nothing else', async () => {
+  const [hangs = '', ...others] = invoiceIds(20);
+  const receiver = await receive((request) => ({
+    kind: invoiceOf(request) === hangs ? 'hang' : 'respond',
+    status: 204,
+  }));
+  register(receiver);
+  const first = await start({ shutdownTimeoutMs: 2_100, deliveryTimeoutMs: 20_000 });
+  await appendToEach([hangs, ...others], 1);
+  await receiver.waitFor(20, 5_000);
+  // Long enough to record what is settled above progress, too short to park what is in flight.
+  await sleep(200);
+  await first.stop();
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  await start();
+  await receiver.waitFor(21, 10_000);
+  await sleep(500);
+  expect(receiver.requests.slice(20).map(invoiceOf)).toEqual([hangs]);
+});
+
+test('what waits as rows is sent after a restart, in order', async () => {
+  const ids = invoiceIds(10);
+  const receiver = await receive(() => ({ kind: 'respond', status: 500 }));
+  register(receiver);
+  const first = await start({ retryScheduleMs: Array.from({ length: 20 }, () => 2_000) });
+  await appendToEach(ids, 3);
+  await receiver.waitFor(10, 5_000);
+  await first.stop();
+  expect(await parkedRows()).toBe(30);
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  const calls = receiver.requests.length;
+  await start();
+  await receiver.waitFor(calls + 30, 10_000);
+  for (const id of ids) expect(firstSeen(receiver.requests.slice(calls), id)).toEqual([1, 2, 3]);
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(0);
+});
+
+test('nothing is lost when Postgres ends all connections again and again', async () => {
+  const ids = invoiceIds(20);
+  const receiver = await receive(() => ({
+    kind: 'respond',
+    status: Math.random() < 0.2 ? 500 : 204,
+  }));
+  register(receiver);
+  await start();
+  for (let round = 0; round < 10; round += 1) {
+    await appendToEach(ids, 3);
+    await pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name like 'billhook%'`,
+    );
+  }
+  await receiver.waitFor((requests) => distinct(requests) >= 600, 20_000);
+  const sequences = Array.from({ length: 30 }, (_, index) => index + 1);
+  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+});
+
+test('nothing is lost when nobody hears whether a commit was made, or Postgres is away', async () => {
+  const proxy = await startPostgresProxy(database.connectionString);
+  onTestFinished(() => proxy.close());
+  const ids = invoiceIds(20);
+  const receiver = await receive(() => ({
+    kind: 'respond',
+    status: Math.random() < 0.2 ? 500 : 204,
+  }));
+  register(receiver);
+  await start({ databaseUrl: proxy.connectionString });
+  let commits = 0;
+  proxy.onCommit(() => {
+    commits += 1;
+    if (commits % 10 === 0) return 'lost';
+    return commits % 10 === 5 ? 'unanswered' : 'answered';
+  });
+  for (let round = 0; round < 10; round += 1) {
+    await appendToEach(ids, 3);
+    if (round !== 5) continue;
+    proxy.cut();
+    await sleep(1_500);
+    proxy.mend();
+  }
+  await receiver.waitFor((requests) => distinct(requests) >= 600, 20_000);
+  const sequences = Array.from({ length: 30 }, (_, index) => index + 1);
+  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+  proxy.onCommit(() => 'answered');
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+  await dispatcher?.stop();
+  dispatcher = undefined;
+});
+
+test('all that waits for an endpoint goes when it is unregistered, however much', async () => {
+  const receiver = await receive();
+  const put = register(receiver);
+  put(subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED);
+  await start();
+  await appendToEach(invoiceIds(100), 60);
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(6_000);
+  for (const endpointId of registered) set.unregister(endpointId);
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+  const events = await pool.query('select from dispatcher.parked_event');
+  expect(events.rowCount).toBe(0);
+  expect(receiver.requests).toHaveLength(0);
+});
+
+test('while the subscription service is away everything waits, and nothing is lost', async () => {
+  const receiver = await receive();
+  register(receiver);
+  await start();
+  const [id = ''] = invoiceIds(1);
+  await appendToEach([id], 1);
+  await receiver.waitFor(1, 5_000);
+  const release = set.holdNextRevision();
+  set.breakStreams();
+  await appendToEach([id], 3);
+  await sleep(500);
+  expect(receiver.requests).toHaveLength(1);
+  release();
+  await receiver.waitFor(4, 10_000);
+  expect(firstSeen(receiver.requests, id)).toEqual([1, 2, 3, 4]);
+});
