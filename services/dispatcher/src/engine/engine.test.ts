@@ -120,7 +120,7 @@ describe.each(SEEDS)('with seed %i', (seed) => {
   });
 
   test('an endpoint that is unregistered leaves nothing behind and harms no other', () => {
-    const world = start(seed, ALONE);
+    const world = start(seed, TOGETHER);
     const events = live(world, seed, (random) => {
       // Like a registration of the same address, it comes back under another name.
       const name = `ep_new${Math.floor(random() * 4)}`;
@@ -129,6 +129,7 @@ describe.each(SEEDS)('with seed %i', (seed) => {
       if (random() < 0.2) world.setEndpoint(`${name}_${random()}`, 'active');
       if (random() < 0.05) world.crash();
       if (random() < 0.05) world.handOver();
+      if (random() < 0.05) world.expire();
     });
     for (const endpointId of world.subscribers.endpointIds()) {
       if (endpointId !== 'ep_1' && endpointId !== 'ep_2') world.setEndpoint(endpointId, undefined);
@@ -172,4 +173,20 @@ describe.each(SEEDS)('with seed %i', (seed) => {
     world.run(5_000);
     world.expectIdle();
   });
+});
+
+test('a lane is handed over at once, however many rows of it are to be cancelled', () => {
+  const world = start(1, { ...TOGETHER, behaviour: CALM });
+  world.setEndpoint('ep_1', 'paused');
+  for (let sequence = 1; sequence <= 300; sequence += 1) world.append(0, 'invoice', sequence);
+  world.run(20_000);
+  expect(world.store.rowsOf(0, 'ep_1')).toHaveLength(300);
+  const { epoch } = world.store.lane(0);
+  world.setEndpoint('ep_1', undefined);
+  world.handOver(0);
+  world.run(500);
+  expect(world.store.lane(0).epoch).toBe(epoch + 1);
+  expect(world.store.rowsOf(0, 'ep_1')).not.toHaveLength(0);
+  world.run(60_000);
+  world.expectIdle();
 });

@@ -127,8 +127,7 @@ export class Simulation {
   }
 
   /** A lane is to go to another process. */
-  handOver(): void {
-    const lane = Math.floor(this.random() * this.log.length);
+  handOver(lane = Math.floor(this.random() * this.log.length)): void {
     this.owners.get(lane)?.input((engine, now) => engine.handOver(lane, now));
   }
 
