@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 
 import type { LogEvent } from './delivery.ts';
 import { createRandom } from './simulation/random.ts';
-import { CALM, Simulation, type Behaviour, type World } from './simulation/simulation.ts';
+import { Simulation } from './simulation/simulation.ts';
+import { CALM, type Behaviour, type World } from './simulation/world.ts';
 
 const ROUGH: Behaviour = {
   failureRate: 0.3,

@@ -7,31 +7,8 @@ import { DELIVERY_TIMEOUT_MS, SimulatedProcess } from './process.ts';
 import { createRandom } from './random.ts';
 import { SimulatedRequests } from './requests.ts';
 import { deliveryKey, SimulatedStore } from './store.ts';
-import { Subscribers, type AnswerRates, type Takes } from './subscribers.ts';
-
-/** How the world around the engines behaves. Rates are shares of 1. */
-export interface Behaviour extends AnswerRates {
-  /** Recordings that are refused, half of them although they were committed. */
-  readonly refusedRecordingRate: number;
-  /** Statements that take seconds, because Postgres is away. */
-  readonly slowStoreRate: number;
-}
-
-/** All is well. */
-export const CALM: Behaviour = {
-  failureRate: 0,
-  hangRate: 0,
-  goneRate: 0,
-  refusedRecordingRate: 0,
-  slowStoreRate: 0,
-};
-
-export interface World {
-  readonly lanes: number;
-  readonly processes: number;
-  readonly behaviour: Behaviour;
-  readonly retryScheduleMs?: readonly number[];
-}
+import { Subscribers, type Takes } from './subscribers.ts';
+import type { Behaviour, World } from './world.ts';
 
 interface Pending {
   readonly atMs: number;
