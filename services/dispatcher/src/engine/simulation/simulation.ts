@@ -220,7 +220,9 @@ export class Simulation {
     this.owners.set(lane, process);
     const gained = this.store.takeOver(lane);
     this.later(20, process, () => {
-      if (this.owners.get(lane) !== process || process.isStopping) return this.takeOver(lane);
+      // Whoever took it over meanwhile has it.
+      if (this.store.lane(lane).epoch !== gained.epoch) return undefined;
+      if (process.isStopping) return this.takeOver(lane);
       return process.input((engine, now) => engine.laneGained(gained, now));
     });
   }
