@@ -13,6 +13,7 @@ import type { ClusterFiles } from './cluster.ts';
 import { EmbeddedPostgresError } from './errors.ts';
 import { launchPostmaster } from './launch.ts';
 import { isPostmaster, readPostmaster, removeStaleLock, stopPostmaster } from './postmaster.ts';
+import { answers } from './probe.ts';
 import type { Durability } from './server-settings.ts';
 
 export interface EmbeddedPostgresOptions {
@@ -93,7 +94,7 @@ export async function stopLeftPostgres(dataDir: string): Promise<void> {
   }
 }
 
-/** Waits for one that is still starting or stopping; clears the lock of one that is gone. */
+/** Waits for one that is still starting, stopping or dying; clears the lock of one that is gone. */
 async function findRunning(
   cluster: string,
 ): Promise<{ readonly pid: number; readonly port: number } | undefined> {
@@ -107,16 +108,19 @@ async function findRunning(
         await removeStaleLock(cluster);
         return undefined;
       case 'ready':
-        return state;
-      case 'changing':
-        if (performance.now() > deadlineMs) {
-          throw new EmbeddedPostgresError(
-            `The Postgres with process id ${state.pid} has been starting or stopping on ${cluster} ` +
-              `for ${CHANGE_TIMEOUT_MS / 1_000} s: see postgres.log beside it, or end that process.`,
-          );
+        if (await answers(state.port)) {
+          return state;
         }
-        await sleep(POLL_MS);
+        break;
+      case 'changing':
     }
+    if (performance.now() > deadlineMs) {
+      throw new EmbeddedPostgresError(
+        `The Postgres with process id ${state.pid} on ${cluster} has not answered for ` +
+          `${CHANGE_TIMEOUT_MS / 1_000} s: see postgres.log beside it, or end that process.`,
+      );
+    }
+    await sleep(POLL_MS);
   }
 }
 
