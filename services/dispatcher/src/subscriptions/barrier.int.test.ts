@@ -104,6 +104,13 @@ describe('the revision barrier', () => {
     const waiting = barrier.awaitCurrent(AbortSignal.timeout(300));
     await expect(waiting).rejects.toThrow(/timeout/);
   });
+
+  it('asks nothing for somebody who has left', async () => {
+    const { set, barrier } = await startAll();
+    await expect(barrier.awaitCurrent(AbortSignal.abort())).rejects.toThrow(/aborted/);
+    await barrier.awaitCurrent(never);
+    expect(set.revisionCalls()).toBe(1);
+  });
 });
 
 describe('the watch', () => {

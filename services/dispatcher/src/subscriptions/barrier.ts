@@ -30,6 +30,8 @@ export function createRevisionBarrier(deps: {
 
   async function askUntilAnswered(signal: AbortSignal): Promise<number> {
     for (let failures = 1; ; failures += 1) {
+      // Nobody would be there for the answer, nor for the failure once the client is closed.
+      signal.throwIfAborted();
       try {
         return await unlessAborted(askCurrentRevision(), signal);
       } catch (error) {
@@ -38,7 +40,6 @@ export function createRevisionBarrier(deps: {
           log.warn({ err: error }, 'the current revision of the subscriptions is not known');
         }
         await backOff(ASK_BACKOFF, failures, signal);
-        signal.throwIfAborted();
       }
     }
   }
@@ -77,9 +78,8 @@ function shareCalls<Answer>(call: () => Promise<Answer>): () => Promise<Answer> 
 
 function ignore(): void {}
 
-/** Stops waiting for a result when the signal aborts. */
+/** Stops waiting for a result when the signal, which has not aborted yet, does so. */
 async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
