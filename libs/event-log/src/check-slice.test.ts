@@ -131,5 +131,6 @@ function record(position: number, id = idAt(position)): LogRecord {
     data: Buffer.alloc(0),
     recordedAtMs: position,
     traceparent: undefined,
+    offset: undefined,
   };
 }

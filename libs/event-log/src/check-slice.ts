@@ -88,6 +88,7 @@ function judgePredecessor(
   known: KnownEvent | undefined,
   { after, predecessor }: LaneSlice,
 ): HaltReason | undefined {
+  if (predecessor.kind === 'unknown') return undefined;
   if (predecessor.kind === 'none') return after === 0 ? undefined : 'lost_tail';
   const isKnown = known?.position === after;
   return isKnown && predecessor.id !== known.id ? 'another_event' : undefined;

@@ -14,19 +14,31 @@ export interface LogRecord {
   readonly data: Buffer;
   readonly recordedAtMs: number;
   readonly traceparent: string | undefined;
+  /** Where the log itself keeps it (Kafka's offset); absent when the position says it all. */
+  readonly offset: number | undefined;
 }
 
 /** Asks for the events of a lane after a position; 0 is the position before the first event. */
 export interface LaneRequest {
   readonly lane: number;
   readonly after: number;
+  /**
+   * Where the log kept the event at `after`, if that is known. It is a hint that makes the event quick
+   * to find; the position decides.
+   */
+  readonly offset?: number | undefined;
   /** The most events that are wanted, at least 1. */
   readonly limit: number;
 }
 
-/** What a log holds at a position that a reader continues from. */
+/**
+ * What a log holds at a position that a reader continues from. `unknown`: it is still being looked
+ * for; no events come with it, and the same is to be asked again.
+ */
 export type Predecessor =
-  { readonly kind: 'event'; readonly id: string } | { readonly kind: 'none' };
+  | { readonly kind: 'event'; readonly id: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unknown' };
 
 /** The answer to a `LaneRequest`. */
 export interface LaneSlice {
@@ -37,7 +49,10 @@ export interface LaneSlice {
    * one, also when nothing follows.
    */
   readonly predecessor: Predecessor;
-  /** What follows. It may be less than the log has; it is empty only if nothing follows. */
+  /**
+   * What follows. It may be less than the log has; it is empty only if nothing follows, or nothing
+   * has arrived yet.
+   */
   readonly events: readonly LogRecord[];
 }
 

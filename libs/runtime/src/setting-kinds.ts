@@ -69,6 +69,18 @@ export const destinations: SettingKind<readonly string[]> = {
   parse: (text) => (text === 'none' ? [] : cidrs.parse(text)),
 };
 
+/** Each entry is `host:port`. */
+export const brokers: SettingKind<readonly string[]> = listOf<string>({
+  expected: 'a comma list of host:port, such as kafka-1:9092,kafka-2:9092',
+  parse: (text) => parseAddress(text)?.text,
+});
+
+/** What Kafka takes as the name of a topic. */
+export const topic: SettingKind<string> = {
+  expected: 'a name of letters, digits, dots, underscores and hyphens, at most 249 of them',
+  parse: (text) => (/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/.test(text) ? text : undefined),
+};
+
 export const switchedOn: SettingKind<boolean> = {
   expected: 'true or false',
   parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),

@@ -4,6 +4,7 @@ import { ConfigurationError } from './errors.ts';
 import {
   address,
   addressList,
+  brokers,
   databaseUrl,
   destinations,
   duration,
@@ -13,6 +14,7 @@ import {
   schedule,
   secretKeys,
   switchedOn,
+  topic,
 } from './setting-kinds.ts';
 import type { SettingKind } from './setting-kinds.ts';
 
@@ -77,6 +79,18 @@ const table = {
     default: 'none: embedded',
     meaning: 'an own Postgres',
   }),
+  kafkaBrokers: optional('BILLHOOK_KAFKA_BROKERS', brokers, {
+    default: 'none: the dispatcher reads the store',
+    meaning: 'the Kafka that events are relayed to, and read from',
+  }),
+  kafkaTopic: required('BILLHOOK_KAFKA_TOPIC', topic, {
+    default: 'billhook.invoice.events.v1',
+    meaning: 'the topic of the events, with one partition for each lane',
+  }),
+  metricsAddr: optional('BILLHOOK_METRICS_ADDR', address, {
+    default: 'none: no metrics are served',
+    meaning: 'where a process serves `/metrics` for Prometheus, `/healthz` and `/readyz`',
+  }),
   secretKeys: optional('BILLHOOK_SECRET_KEY', secretKeys, {
     default: 'generated into the data folder on a local start',
     meaning:
@@ -139,6 +153,9 @@ export interface Settings {
   readonly deliveryAddr: AddressList;
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
+  readonly kafkaBrokers: readonly string[] | undefined;
+  readonly kafkaTopic: string;
+  readonly metricsAddr: Address | undefined;
   /** As configured, in base64; empty when there are none. */
   readonly secretKeys: readonly string[];
   /** CIDRs that may be reached although they are internal. */
@@ -171,6 +188,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     ...addresses,
     dataDir: table.dataDir.read(env),
     databaseUrl: table.databaseUrl.read(env),
+    kafkaBrokers: table.kafkaBrokers.read(env),
+    kafkaTopic: table.kafkaTopic.read(env),
+    metricsAddr: table.metricsAddr.read(env),
     secretKeys: table.secretKeys.read(env) ?? [],
     allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
     lanes: table.lanes.read(env),

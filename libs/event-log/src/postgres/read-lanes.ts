@@ -82,6 +82,7 @@ function toRecord(row: EventLogRow, data: Buffer): LogRecord {
     data,
     recordedAtMs: row.recorded_at.getTime(),
     traceparent: row.traceparent ?? undefined,
+    offset: undefined,
   };
 }
 

@@ -1,0 +1,43 @@
+import type { Log } from '@billhook/runtime';
+import kafkajs from 'kafkajs';
+import type { Kafka, LogEntry, RetryOptions } from 'kafkajs';
+import { stopIdleTimers } from './idle-timers.ts';
+
+export interface KafkaClientOptions {
+  /** Each `host:port`. */
+  readonly brokers: readonly string[];
+  /** How the brokers' logs name this client. */
+  readonly clientId: string;
+}
+
+/**
+ * Large and explicit, for the client and everything made of it: with KafkaJS's own defaults a send is
+ * rejected during an outage, and `NODE_ENV=test` changes them.
+ */
+export const RETRY: Readonly<RetryOptions> = {
+  retries: 1_000_000,
+  initialRetryTime: 50,
+  maxRetryTime: 500,
+};
+
+const CONNECTION_TIMEOUT_MS = 2_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** Makes a client of KafkaJS; it connects nowhere yet. */
+export function createKafkaClient(deps: { readonly log: Log }, options: KafkaClientOptions): Kafka {
+  stopIdleTimers();
+  return new kafkajs.Kafka({
+    brokers: [...options.brokers],
+    clientId: options.clientId,
+    retry: { ...RETRY },
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => (entry) => writeEntry(deps.log, entry),
+  });
+}
+
+/** What KafkaJS calls an error is often one that it goes on to repeat: whoever uses it says what matters. */
+function writeEntry(log: Log, { namespace, log: entry }: LogEntry): void {
+  log.debug({ kafka: namespace, broker: entry['broker'], error: entry['error'] }, entry.message);
+}

@@ -1,0 +1,2 @@
+export { createKafkaClient, RETRY } from './client.ts';
+export type { KafkaClientOptions } from './client.ts';
