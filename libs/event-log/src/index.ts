@@ -9,3 +9,5 @@ export type {
 } from './event-log.ts';
 export { openPostgresEventLog } from './postgres/postgres-event-log.ts';
 export type { PostgresEventLogOptions } from './postgres/postgres-event-log.ts';
+export { decodeRecord, encodeRecord, UndecodableRecordError } from './kafka/record.ts';
+export type { KafkaRecord } from './kafka/record.ts';

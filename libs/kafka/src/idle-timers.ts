@@ -22,6 +22,7 @@ export function stopIdleTimers(): void {
   const { prototype } = createRequire(import.meta.url)(QUEUE_MODULE) as {
     readonly prototype: RequestQueue;
   };
+  // oxlint-disable-next-line typescript/unbound-method -- it is called on each queue below.
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
     if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this);

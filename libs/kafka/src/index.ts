@@ -1,2 +1,3 @@
 export { createKafkaClient, RETRY } from './client.ts';
 export type { KafkaClientOptions } from './client.ts';
+export type { Consumer, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs';
