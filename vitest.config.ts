@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests by what they need: nothing, a real Postgres, or the whole system. */
+/** Tests by what they need: nothing, a real Postgres, Kafka, or the whole system. */
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{libs,services}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
-          exclude: ['**/*.int.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.int.test.ts', '**/*.kafka.test.ts', '**/node_modules/**'],
         },
       },
       {
@@ -18,6 +18,16 @@ export default defineConfig({
           globalSetup: ['libs/testing/src/global-setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'kafka',
+          include: ['{libs,services}/*/src/**/*.kafka.test.ts'],
+          globalSetup: ['libs/testing/src/global-setup.ts', 'libs/testing/src/kafka-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
         },
       },
       {

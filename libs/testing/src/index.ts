@@ -10,3 +10,4 @@ export type {
   ReceiverAnswer,
   ReceiverOptions,
 } from './receiver.ts';
+export { describeKafka, uniqueName } from './kafka.ts';

@@ -1,0 +1,36 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { createKafkaBroker, whyNoKafka } from '@billhook/embedded-kafka';
+
+/**
+ * Gives the tests a broker: the one that KAFKA_BROKERS names, or else one of their own where Java and
+ * Maven are. Without either, the tests that need it are skipped, unless BILLHOOK_TEST_KAFKA is
+ * `required`.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const own = process.env['KAFKA_BROKERS'];
+  if (own) {
+    project.provide('kafkaBrokers', own);
+    return () => Promise.resolve();
+  }
+  const missing = await whyNoKafka();
+  if (missing !== undefined) {
+    if (process.env['BILLHOOK_TEST_KAFKA'] === 'required') {
+      throw new Error(`The tests must run with Kafka, and no broker can be had. ${missing}`);
+    }
+    console.warn(`Tests that need Kafka are skipped. ${missing} Or set KAFKA_BROKERS.`);
+    project.provide('kafkaBrokers', null);
+    return () => Promise.resolve();
+  }
+  const folder = join(tmpdir(), `billhook-test-kafka-${process.pid}`);
+  await mkdir(folder, { recursive: true });
+  const broker = await createKafkaBroker({ folder });
+  await broker.start();
+  project.provide('kafkaBrokers', broker.brokers);
+  return async () => {
+    await broker.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}
