@@ -20,6 +20,8 @@ export interface GrpcServer {
   readonly address: string;
   /** What `grpc.health.v1.Health` answers: for the server as a whole, and for each service. */
   setServing(serving: boolean): void;
+  /** What health answers for something that is no service of its own, such as `billhook.relay`. */
+  setHealth(name: string, serving: boolean): void;
   /**
    * Takes no more calls, ends the streams, waits for the calls under way, and closes.
    *
@@ -75,16 +77,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   health.addToServer(server);
   addReflection(server, serviceNames);
 
+  const setHealth = (name: string, serving: boolean) => {
+    health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+  };
   const setServing = (serving: boolean) => {
-    for (const name of [WHOLE_SERVER, ...serviceNames]) {
-      health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-    }
+    for (const name of [WHOLE_SERVER, ...serviceNames]) setHealth(name, serving);
   };
   const port = await listen(server, options.address);
   setServing(true);
   return {
     address: options.address.text.replace(/\d+$/, String(port)),
     setServing,
+    setHealth,
     stop: async (timeoutMs) => {
       setServing(false);
       calls.endStreams();

@@ -1,4 +1,4 @@
-import { isLoopback } from './addresses.ts';
+import { assertLoopback, isLoopback } from './addresses.ts';
 import type { Address, AddressList } from './addresses.ts';
 import { ConfigurationError } from './errors.ts';
 import {
@@ -190,7 +190,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     databaseUrl: table.databaseUrl.read(env),
     kafkaBrokers: table.kafkaBrokers.read(env),
     kafkaTopic: table.kafkaTopic.read(env),
-    metricsAddr: table.metricsAddr.read(env),
+    metricsAddr: readMetricsAddress(env),
     secretKeys: table.secretKeys.read(env) ?? [],
     allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
     lanes: table.lanes.read(env),
@@ -202,6 +202,16 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     allowAnonymous: table.allowAnonymous.read(env),
     logLevel: table.logLevel.read(env),
   };
+}
+
+/** Every process may serve metrics, and none of them asks for a key. */
+function readMetricsAddress(env: NodeJS.ProcessEnv): Address | undefined {
+  const found = table.metricsAddr.read(env);
+  if (found !== undefined) {
+    const allowAnonymous = table.allowAnonymous.read(env);
+    assertLoopback(found, { variable: table.metricsAddr.variable, allowAnonymous });
+  }
+  return found;
 }
 
 /** Loopback, as long as nobody outside can register an address. */

@@ -1,6 +1,7 @@
 import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
 import { startGatewayService, gatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
+import { openMonitoring } from '@billhook/metrics';
 import { startSubscriptionService, subscriptionConfig } from '@billhook/subscription';
 import { ConfigurationError } from '@billhook/runtime';
 import type { Address, Log, RunningService, Settings, Stoppable } from '@billhook/runtime';
@@ -27,6 +28,8 @@ export async function startServices(
   const ownership = storage.exclusive ? 'sole' : 'shared';
   const logOf = (service: string) => log.child({ service });
   await using started = new AsyncDisposableStack();
+  const monitoring = await openMonitoring(settings.metricsAddr, log);
+  started.defer(() => monitoring.stop());
 
   const subscription = await naming(
     'BILLHOOK_SUBSCRIPTION_ADDR',
@@ -38,7 +41,10 @@ export async function startServices(
   );
   started.defer(() => subscription.stop());
   const invoice = await naming('BILLHOOK_INVOICE_ADDR', settings.invoiceAddr.listen, () =>
-    startInvoiceService(invoiceConfig(settings, databaseUrl), { log: logOf('invoice') }),
+    startInvoiceService(invoiceConfig(settings, databaseUrl), {
+      log: logOf('invoice'),
+      monitoring,
+    }),
   );
   started.defer(() => invoice.stop());
   const dispatcher = await naming('BILLHOOK_DELIVERY_ADDR', settings.deliveryAddr.listen, () =>
@@ -54,7 +60,7 @@ export async function startServices(
   started.move();
   return {
     services: [subscription, invoice, dispatcher, gateway],
-    stop: () => stopInOrder([gateway, invoice, dispatcher, subscription]),
+    stop: () => stopInOrder([gateway, invoice, dispatcher, subscription, monitoring]),
   };
 }
 
@@ -80,7 +86,7 @@ async function naming(
 }
 
 /** All of them are stopped, also after one has failed to; the failure is thrown at the end. */
-async function stopInOrder(services: readonly RunningService[]): Promise<void> {
+async function stopInOrder(services: readonly Stoppable[]): Promise<void> {
   await using rest = new AsyncDisposableStack();
   for (const service of services.toReversed()) {
     rest.defer(() => service.stop());
