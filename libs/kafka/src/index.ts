@@ -1,3 +1,9 @@
 export { createKafkaClient, RETRY } from './client.ts';
 export type { KafkaClientOptions } from './client.ts';
-export type { Consumer, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs';
+export { createPartitionProducer } from './partition-producer.ts';
+export type { PartitionProducer } from './partition-producer.ts';
+export { readRecords } from './read-records.ts';
+export type { RecordsRequest } from './read-records.ts';
+export { createAdmin, prepareTopic, readEnds } from './topic.ts';
+export type { PartitionEnds, TopicOptions } from './topic.ts';
+export type { Admin, Consumer, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs';

@@ -3,11 +3,13 @@ import type { Migration } from '@billhook/postgres';
 /**
  * The tables of the lane leases in a service's schema. Nothing but the counter changes often, and
  * it stands in no index, so a page keeps room for its new versions.
+ *
+ * @param number of the migration among those of the service.
  */
-export function laneLeaseMigrations(schema: string): readonly Migration[] {
+export function laneLeaseMigrations(schema: string, number = 1): readonly Migration[] {
   return [
     {
-      number: 1,
+      number,
       name: 'lane_leases',
       sql: `
         create table ${schema}.lane_lease (

@@ -7,6 +7,14 @@ export interface InvoiceConfig {
   readonly lanes: number;
   readonly requestIdRetentionMs: number;
   readonly shutdownTimeoutMs: number;
+  /** Where events are relayed to; undefined when nothing is relayed. */
+  readonly kafka: KafkaConfig | undefined;
+}
+
+export interface KafkaConfig {
+  /** Each `host:port`. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
 }
 
 /**
@@ -26,6 +34,10 @@ export function invoiceConfig(settings: Settings, databaseUrl: string): InvoiceC
     lanes: settings.lanes,
     requestIdRetentionMs: settings.requestIdRetentionMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
+    kafka:
+      settings.kafkaBrokers === undefined
+        ? undefined
+        : { brokers: settings.kafkaBrokers, topic: settings.kafkaTopic },
   };
 }
 
@@ -34,7 +46,9 @@ export function invoiceConfig(settings: Settings, databaseUrl: string): InvoiceC
  *
  * @throws ConfigurationError that names the variable.
  */
-export function readInvoiceConfig(env: NodeJS.ProcessEnv): InvoiceConfig & ProcessConfiguration {
+export function readInvoiceConfig(
+  env: NodeJS.ProcessEnv,
+): InvoiceConfig & ProcessConfiguration & { readonly metricsAddress: Address | undefined } {
   const settings = readSettings(env);
   if (settings.databaseUrl === undefined) {
     throw new ConfigurationError(
@@ -42,5 +56,9 @@ export function readInvoiceConfig(env: NodeJS.ProcessEnv): InvoiceConfig & Proce
         'set it to the Postgres that holds its events.',
     );
   }
-  return { ...invoiceConfig(settings, settings.databaseUrl), logLevel: settings.logLevel };
+  return {
+    ...invoiceConfig(settings, settings.databaseUrl),
+    logLevel: settings.logLevel,
+    metricsAddress: settings.metricsAddr,
+  };
 }

@@ -1,7 +1,11 @@
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
-import { startGrpcServer } from '@billhook/grpc';
+import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
+import type { Monitoring } from '@billhook/metrics';
 import { createPool } from '@billhook/postgres';
 import { createInvoiceService } from './grpc/invoice-service.ts';
+import { openRelay } from './kafka/open-relay.ts';
+import type { Relay } from './kafka/relay.ts';
+import { addRelayMetrics, problemOf } from './kafka/relay-metrics.ts';
 import { invoiceAggregate } from './postgres/invoice-aggregate.ts';
 import { createInvoiceReader } from './postgres/invoice-reader.ts';
 import { migrateInvoices, SCHEMA } from './postgres/migrations.ts';
@@ -11,15 +15,21 @@ import type { InvoiceConfig } from './config.ts';
 /** One for the batch under way, one for its notifications, the rest for reads. */
 const MAX_CONNECTIONS = 10;
 
+/** The name by which the server's health speaks of the relay: mutations go on without it. */
+const RELAY_HEALTH = 'billhook.relay';
+const HEALTH_EVERY_MS = 1_000;
+
 /**
- * Starts the invoice service: brings its schema up to date, opens the store and listens.
+ * Starts the invoice service: brings its schema up to date, opens the store, relays to Kafka if one is
+ * configured, and listens.
  *
+ * @throws ConfigurationError when an address is taken, or the topic cannot carry the events.
  * @returns the running service; its `stop` answers the calls under way, commits what waits and closes
  * its connections.
  */
 export async function startInvoiceService(
   config: InvoiceConfig,
-  { log }: { readonly log: Log },
+  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
 ): Promise<RunningService> {
   const { address, databaseUrl: connectionString, lanes, requestIdRetentionMs } = config;
   const pool = createPool({
@@ -37,15 +47,32 @@ export async function startInvoiceService(
     requestIdRetentionMs,
   });
   cleanup.defer(() => preparation.stop());
+  const relay = config.kafka && (await openRelay(config, config.kafka, log));
+  // It stops last: it also relays what the last calls append.
+  cleanup.defer(() => relay?.stop());
   const store = createEventStore(
     { pool, aggregate: invoiceAggregate, log },
     { schema: SCHEMA, lanes, requestIdRetentionMs },
   );
   cleanup.defer(() => store.stop());
+  store.onAppended(() => relay?.wake());
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
   const server = await startGrpcServer({ address, services: [service], log });
   // The calls get half of the time; the rest is for what they have left in the store's queue.
   cleanup.defer(() => server.stop(config.shutdownTimeoutMs / 2));
+  if (relay !== undefined) cleanup.defer(showRelay(relay, { server, monitoring }));
   const opened = cleanup.move();
   return { name: 'invoice', address: server.address, stop: () => opened.disposeAsync() };
+}
+
+/** Shows how the relay stands in metrics and health. Returns what ends that. */
+function showRelay(
+  relay: Relay,
+  { server, monitoring }: { readonly server: GrpcServer; readonly monitoring: Monitoring },
+): () => void {
+  addRelayMetrics(monitoring, relay);
+  const show = (): void => server.setHealth(RELAY_HEALTH, problemOf(relay) === undefined);
+  show();
+  const timer = setInterval(show, HEALTH_EVERY_MS);
+  return () => clearInterval(timer);
 }

@@ -1,3 +1,4 @@
+import { openMonitoring } from '@billhook/metrics';
 import { announce, runProcess } from '@billhook/runtime';
 import { readInvoiceConfig } from './config.ts';
 import { startInvoiceService } from './invoice-service.ts';
@@ -7,9 +8,15 @@ await runProcess({
   name: 'invoice',
   configure: () => readInvoiceConfig(process.env),
   start: async (config, log) => {
-    const service = await startInvoiceService(config, { log });
+    const monitoring = await openMonitoring(config.metricsAddress, log);
+    const service = await startInvoiceService(config, { log, monitoring });
     announce(`invoice listening on ${service.address}`);
     announce('Billhook is ready');
-    return service;
+    return {
+      async stop() {
+        await service.stop();
+        await monitoring.stop();
+      },
+    };
   },
 });

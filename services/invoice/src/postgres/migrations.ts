@@ -1,4 +1,5 @@
 import { eventStoreMigrations } from '@billhook/event-store';
+import { laneLeaseMigrations } from '@billhook/lane-leases';
 import { migrate } from '@billhook/postgres';
 import type { Migration, Pool } from '@billhook/postgres';
 
@@ -36,7 +37,18 @@ create table ${SCHEMA}.invoice (
   check ((status = 'paid') = (paid_at_ms is not null))
 ) with (fillfactor = 85)`;
 
+/** Up to where each lane was relayed to Kafka: the last event that is there, and its offset. */
+const createRelayCursorTable = `
+create table ${SCHEMA}.relay_cursor (
+  lane integer primary key,
+  position bigint not null,
+  event_id text not null,
+  kafka_offset bigint not null
+) with (fillfactor = 50)`;
+
 const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
   { number: 2, name: 'invoice', sql: createInvoiceTable },
+  ...laneLeaseMigrations(SCHEMA, 3),
+  { number: 4, name: 'relay_cursor', sql: createRelayCursorTable },
 ];

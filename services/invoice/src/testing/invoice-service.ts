@@ -3,6 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { invoiceV1 } from '@billhook/contracts';
 import { call, createGrpcClient, RemoteError } from '@billhook/grpc';
 import { createPool } from '@billhook/postgres';
+import { createMonitoring } from '@billhook/metrics';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll } from 'vitest';
@@ -57,9 +58,13 @@ export function useInvoiceService(): TestInvoiceService {
     lanes: 4,
     requestIdRetentionMs: 7 * DAY_MS,
     shutdownTimeoutMs: 10_000,
+    kafka: undefined,
   });
   const open = async () => {
-    const service = await startInvoiceService(configure(), { log });
+    const service = await startInvoiceService(configure(), {
+      log,
+      monitoring: createMonitoring(),
+    });
     opened = { service, client: connect(service.address), bytes: connectBytes(service.address) };
   };
   const close = async () => {

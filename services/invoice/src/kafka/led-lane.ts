@@ -1,0 +1,59 @@
+import type { LogRecord } from '@billhook/event-log';
+import type { PartitionProducer } from '@billhook/kafka';
+import type { RelayCursor } from '../postgres/relay-cursors.ts';
+
+/**
+ * A lane that this process relays.
+ *
+ * ```
+ *   loading -> unchecked -> idle <-> sending
+ *                 ^  |        |         |
+ *                 |  +-> halted         |
+ *                 +-----------+---------+  an error, or the topic is not as it was left
+ * ```
+ * - `loading`: its cursor is being loaded.
+ * - `unchecked`: the cursor is to be compared with what the partition holds.
+ * - `idle`: what follows the cursor may be sent.
+ * - `sending`: a batch is under way.
+ * - `halted`: the store and the topic disagree; nothing is sent. It is checked again now and then.
+ */
+export interface LedLane {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly producer: PartitionProducer;
+  phase: 'loading' | 'unchecked' | 'idle' | 'sending' | 'halted';
+  cursor: RelayCursor;
+  /** Why it is halted, in words. */
+  haltReason: string | undefined;
+  /** Ends with the batch that is under way. It does not reject. */
+  underWay: Promise<void>;
+  /** Since when a batch is under way, monotonic clock; Infinity when none is. */
+  sendingSinceMs: number;
+}
+
+/** Bounds of a batch. KafkaJS splits nothing, and Kafka refuses what is over `max.message.bytes`. */
+export const MAX_BATCH_EVENTS = 500;
+export const MAX_BATCH_BYTES = 512 * 1024;
+
+/** What the topic must allow: a batch, with room for the bytes that Kafka adds. */
+export const MAX_MESSAGE_BYTES = 2 * MAX_BATCH_BYTES;
+
+/** What Kafka and the headers add to an event's own texts and bytes, generously. */
+const RECORD_OVERHEAD_BYTES = 512;
+
+/** Takes as many events as make one batch: one at least. */
+export function takeBatch(events: readonly LogRecord[]): readonly LogRecord[] {
+  let bytes = 0;
+  let count = 0;
+  for (const event of events) {
+    bytes += bytesOf(event);
+    if (count > 0 && (bytes > MAX_BATCH_BYTES || count >= MAX_BATCH_EVENTS)) break;
+    count += 1;
+  }
+  return events.slice(0, count);
+}
+
+function bytesOf({ data, tenant, streamId, type }: LogRecord): number {
+  // The ids stand in the key and in headers, and may have up to three bytes for each character.
+  return data.length + 6 * (tenant.length + streamId.length) + type.length + RECORD_OVERHEAD_BYTES;
+}

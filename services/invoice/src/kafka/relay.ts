@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventLogReader } from '@billhook/event-log';
+import { createPartitionProducer, type Kafka } from '@billhook/kafka';
+import type { LaneLeases } from '@billhook/lane-leases';
+import type { Pool } from '@billhook/postgres';
+import type { Log } from '@billhook/runtime';
+import { readAppendedPositions, START } from '../postgres/relay-cursors.ts';
+import { createBatchSender } from './batch-sender.ts';
+import { createLaneChecker } from './check-lanes.ts';
+import { createCursorKeeper } from './cursor-keeper.ts';
+import type { LedLane } from './led-lane.ts';
+import { createTopicWatch, type TopicState } from './topic-watch.ts';
+
+/** How the relay stands, for health and metrics. */
+export interface RelayState {
+  readonly topic: TopicState;
+  /** The lanes that this process relays. */
+  readonly lanes: readonly Pick<LedLane, 'lane' | 'cursor' | 'haltReason'>[];
+}
+
+/** Sends what is appended to Kafka, lane by lane. */
+export interface Relay {
+  /** Something was appended by this process. */
+  wake(): void;
+  state(): RelayState;
+  /** Events of the lanes that it relays which are in the store and not in Kafka yet. */
+  readLag(): Promise<number>;
+  /** Waits for the batches under way, at most so long, saves the cursors and gives the lanes up. */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+export interface RelayDependencies {
+  readonly pool: Pool;
+  readonly leases: LaneLeases;
+  /** The store, as a log. */
+  readonly store: EventLogReader;
+  readonly kafka: Kafka;
+  readonly log: Log;
+  /** Must go on while the process is stopped, as `performance.now` does. */
+  readonly monotonicMs: () => number;
+}
+
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/**
+ * Starts the relay. It leads the lanes of which it gets the lease (design.md, "Relay"): a cursor moves
+ * on when all in-sync replicas have acknowledged what is before it. While Kafka is away, events stay
+ * in the store and are sent later.
+ */
+export async function startRelay(
+  deps: RelayDependencies,
+  options: { readonly topic: string; readonly lanes: number },
+): Promise<Relay> {
+  const { leases, kafka, log } = deps;
+  const { topic } = options;
+  const led = new Map<number, LedLane>();
+  const stopping = new AbortController();
+  const cursors = createCursorKeeper(deps, drop);
+  const watch = createTopicWatch(
+    {
+      kafka,
+      led,
+      log,
+      checker: createLaneChecker({ ...deps, topic }),
+      onChecked: () => sender.wake(),
+    },
+    options,
+  );
+  const sender = createBatchSender({
+    ...deps,
+    led,
+    onSent: (lane) => cursors.save(lane),
+    onDoubt: () => watch.look(),
+  });
+
+  function lead(lane: number, epoch: number): void {
+    const producer = createPartitionProducer(kafka, { topic, partition: lane });
+    const taken = createLedLane({ lane, epoch, producer });
+    led.set(lane, taken);
+    void cursors.load(taken, stopping.signal).then(() => watch.look());
+  }
+
+  function drop(lane: number, epoch: number): void {
+    const dropped = led.get(lane);
+    if (dropped?.epoch !== epoch) return;
+    led.delete(lane);
+    void dropped.producer.close();
+  }
+
+  /** What is under way is waited for, so that the next leader repeats nothing. */
+  async function handOver(lane: number, epoch: number): Promise<void> {
+    const left = led.get(lane);
+    if (left?.epoch !== epoch) return leases.release(lane, epoch);
+    led.delete(lane);
+    await left.underWay;
+    await cursors.saved(stopping.signal);
+    leases.release(lane, epoch);
+    return left.producer.close();
+  }
+
+  await leases.start({
+    gained: lead,
+    revoked: (lane, epoch) => void handOver(lane, epoch),
+    lost: drop,
+  });
+  const running = Promise.all([sender.run(stopping.signal), watch.run(stopping.signal)]);
+  return {
+    wake: () => sender.wake(),
+    state: () => ({ topic: watch.state(), lanes: [...led.values()] }),
+    async readLag() {
+      const appended = await readAppendedPositions(deps.pool, [...led.keys()]);
+      return [...led.values()].reduce((lag, { lane, cursor }) => {
+        return lag + Math.max(0, (appended.get(lane) ?? 0) - cursor.position);
+      }, 0);
+    },
+    async stop(timeoutMs) {
+      leases.leave();
+      const left = [...led.values()].map(({ lane, epoch }) => handOver(lane, epoch));
+      await within(Promise.all(left), timeoutMs);
+      stopping.abort();
+      await within(running, CLOSE_TIMEOUT_MS);
+      await leases.stop();
+    },
+  };
+}
+
+function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): LedLane {
+  return {
+    ...given,
+    phase: 'loading',
+    cursor: START,
+    haltReason: undefined,
+    underWay: Promise.resolve(),
+    sendingSinceMs: Infinity,
+  };
+}
+
+/** Waits for the work, but no longer than the time. */
+async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const ended = new AbortController();
+  const time = sleep(timeoutMs, undefined, { signal: ended.signal }).catch(() => undefined);
+  await Promise.race([work, time]);
+  ended.abort();
+}
