@@ -68,6 +68,27 @@ describe('checking a slice', () => {
     expect(check).toMatchObject({ kind: 'halted', position: 5, reason: 'another_event' });
   });
 
+  it('goes on behind an event that the log lost, and halts if the next one is lost, too', () => {
+    const missing: Predecessor = { kind: 'missing' };
+    const next = checkSlice(known(5), slice(5, [record(6)], missing), positionOf);
+    expect(next).toMatchObject({ kind: 'continuous', events: [6] });
+    const later = checkSlice(known(5), slice(5, [record(7)], missing), positionOf);
+    expect(later).toMatchObject({ kind: 'halted', position: 6, reason: 'gap' });
+  });
+
+  it('asks again for what is still being looked for', () => {
+    const unknown: Predecessor = { kind: 'unknown' };
+    const check = checkSlice(known(5), slice(5, [], unknown), positionOf);
+    expect(check).toEqual({ kind: 'continuous', events: [], known: known(5) });
+  });
+
+  it('halts where the log itself found something broken, and keeps what precedes it', () => {
+    const cause = new Error('no header');
+    const broken = { position: 7, reason: 'undecodable', cause } as const;
+    const check = checkSlice(known(5), { ...slice(5, [record(6)]), broken }, positionOf);
+    expect(check).toMatchObject({ kind: 'halted', events: [6], known: known(6), ...broken });
+  });
+
   it('halts at an event that it cannot decode, and says why', () => {
     const cause = new Error('no such type');
     const decode = (event: LogRecord) => {

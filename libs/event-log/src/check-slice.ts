@@ -80,6 +80,8 @@ export function checkSlice<Decoded>(
     }
     last = { position: record.position, id: record.id };
   }
+  const { broken } = slice;
+  if (broken !== undefined) return halt(broken.position, broken.reason, broken.cause);
   return { kind: 'continuous', events, known: last };
 }
 
@@ -88,8 +90,15 @@ function judgePredecessor(
   known: KnownEvent | undefined,
   { after, predecessor }: LaneSlice,
 ): HaltReason | undefined {
-  if (predecessor.kind === 'unknown') return undefined;
-  if (predecessor.kind === 'none') return after === 0 ? undefined : 'lost_tail';
-  const isKnown = known?.position === after;
-  return isKnown && predecessor.id !== known.id ? 'another_event' : undefined;
+  switch (predecessor.kind) {
+    case 'unknown':
+      return undefined;
+    case 'missing':
+      // What follows it says whether anything is lost.
+      return undefined;
+    case 'none':
+      return after === 0 ? undefined : 'lost_tail';
+    case 'event':
+      return known?.position === after && predecessor.id !== known.id ? 'another_event' : undefined;
+  }
 }

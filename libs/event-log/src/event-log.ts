@@ -31,14 +31,22 @@ export interface LaneRequest {
   readonly limit: number;
 }
 
-/**
- * What a log holds at a position that a reader continues from. `unknown`: it is still being looked
- * for; no events come with it, and the same is to be asked again.
- */
+/** What a log holds at a position that a reader continues from. */
 export type Predecessor =
   | { readonly kind: 'event'; readonly id: string }
+  /** The log ends before it. */
   | { readonly kind: 'none' }
+  /** It is not there, though later ones are: the log lost its beginning, or has a hole. */
+  | { readonly kind: 'missing' }
+  /** It is still being looked for. No events come with it, and the same is to be asked again. */
   | { readonly kind: 'unknown' };
+
+/** What a log found behind the events of a slice, and cannot hand out as an event. */
+export interface BrokenEvent {
+  readonly position: number;
+  readonly reason: 'undecodable' | 'another_event';
+  readonly cause: Error;
+}
 
 /** The answer to a `LaneRequest`. */
 export interface LaneSlice {
@@ -54,6 +62,8 @@ export interface LaneSlice {
    * has arrived yet.
    */
   readonly events: readonly LogRecord[];
+  /** What follows these events: the lane cannot be read on. */
+  readonly broken?: BrokenEvent;
 }
 
 /** The events of all lanes, as one process reads them. */

@@ -1,6 +1,7 @@
 export { checkSlice } from './check-slice.ts';
 export type { HaltReason, KnownEvent, SliceCheck } from './check-slice.ts';
 export type {
+  BrokenEvent,
   EventLogReader,
   LaneRequest,
   LaneSlice,

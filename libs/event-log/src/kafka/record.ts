@@ -112,6 +112,41 @@ export function decodeRecord(message: KafkaRecord, partition: number): LogRecord
   };
 }
 
+/** A record as an event, or why it is none. */
+export function tryDecodeRecord(
+  record: KafkaRecord,
+  partition: number,
+): LogRecord | UndecodableRecordError {
+  try {
+    return decodeRecord(record, partition);
+  } catch (error) {
+    if (error instanceof UndecodableRecordError) return error;
+    throw error;
+  }
+}
+
+/**
+ * The records from an index on, with values of their own: KafkaJS's are parts of the whole response,
+ * which one event that waits would keep in memory.
+ */
+export function detachRecords(records: readonly KafkaRecord[], from: number): KafkaRecord[] {
+  const rest = records.slice(from);
+  const bytes = rest.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  const all = Buffer.allocUnsafeSlow(bytes);
+  let end = 0;
+  return rest.map(({ offset, headers, value }) => {
+    const start = end;
+    if (value !== null) end += value.copy(all, start);
+    return { offset, headers, value: value === null ? null : all.subarray(start, end) };
+  });
+}
+
+/** The position of a record, or undefined if it has none: less than `decodeRecord` checks. */
+export function positionOf({ headers = {} }: KafkaRecord): number | undefined {
+  const text = textOf(headers, HEADERS.position);
+  return text !== undefined && WHOLE_NUMBER.test(text) ? Number(text) : undefined;
+}
+
 /** A header's text if it is there once and is not empty. */
 function textOf(headers: IHeaders, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;

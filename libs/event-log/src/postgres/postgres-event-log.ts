@@ -2,7 +2,7 @@ import { listen } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 import type { EventLogReader } from '../event-log.ts';
-import { createAlarm } from './alarm.ts';
+import { createAlarm } from '../alarm.ts';
 import { readLanesText, toSlices } from './read-lanes.ts';
 import type { EventLogRow } from './read-lanes.ts';
 

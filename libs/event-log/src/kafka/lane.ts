@@ -1,0 +1,405 @@
+import type { PartitionEnds } from '@billhook/kafka';
+import type { LaneRequest, LaneSlice, LogRecord, Predecessor } from '../event-log.ts';
+import { LaneBuffer } from './lane-buffer.ts';
+import type { LaneBufferLimits } from './lane-buffer.ts';
+import { brokenAt } from './lane-phase.ts';
+import type { Phase, Place, Trouble } from './lane-phase.ts';
+import { RecentEvents } from './recent-events.ts';
+import { detachRecords, positionOf, tryDecodeRecord, UndecodableRecordError } from './record.ts';
+import type { KafkaRecord } from './record.ts';
+import { beginSearch, searchAgain, searchBefore } from './search.ts';
+import type { Origin, Search } from './search.ts';
+
+/** The partition that a lane is read from. */
+export interface LanePartition {
+  /** Goes on from an offset, whatever was asked for before. */
+  readFrom(offset: number): void;
+  /** Brings nothing more until `resume` or `readFrom`. */
+  hold(): void;
+  resume(): void;
+}
+
+/** Who asks for a position and is answered `unknown` keeps the lane so long from others. */
+const PATIENCE_MS = 1_000;
+/** A lane that nobody asked for lets go of what it holds. */
+const IDLE_AFTER_MS = 10_000;
+/** A lane that cannot be read on is looked at again when it is asked for after that time. */
+const LOOK_AGAIN_AFTER_MS = 500;
+
+/** A lane that was quiet for that time makes sure that the partition is still the same. */
+const CHECK_PLACE_AFTER_MS = 20_000;
+
+/** One lane as it is kept in a partition. It knows no clock and does no I/O. */
+export class Lane {
+  readonly #lane: number;
+  readonly #partition: LanePartition;
+  readonly #buffer: LaneBuffer;
+  readonly #recent = new RecentEvents();
+  #phase: Phase = { kind: 'idle' };
+  #predecessor: Predecessor = { kind: 'unknown' };
+  /** Where the predecessor may be kept. */
+  #hint: number | undefined;
+  #trouble: Trouble | undefined;
+  #troubleShownAtMs: number | undefined;
+  /** The lane is looked at again because of its trouble, which stands until something else is found. */
+  #isTroubleOld = false;
+  /** A position that seems to be missing, and from where it was looked for. */
+  #suspect: { readonly position: number; readonly origin: Origin } | undefined;
+  #origin: Origin = 'hint';
+  #nextOffset = 0;
+  /** The position in the last record that was read, if it had any. */
+  #lastPosition: number | undefined;
+  #quietOffset = 0;
+  #quietSinceMs = 0;
+  #askedAtMs = 0;
+  #isAnswered = true;
+  #isHeld = true;
+
+  constructor(lane: number, partition: LanePartition, limits: LaneBufferLimits) {
+    this.#lane = lane;
+    this.#partition = partition;
+    this.#buffer = new LaneBuffer(limits);
+  }
+
+  /** Whether it waits for `endsKnown`, which must be asked for after this was first seen true. */
+  get needsEnds(): boolean {
+    return this.#phase.kind === 'asking';
+  }
+
+  /** Answers a request from what is there. */
+  read(request: LaneRequest, nowMs: number): LaneSlice {
+    const { after } = request;
+    if (this.#standsAt(after)) {
+      this.#advance(after);
+    } else if (this.#isFree(nowMs)) {
+      this.#lookFor(after, request.offset);
+    } else {
+      return { lane: this.#lane, after, predecessor: { kind: 'unknown' }, events: [] };
+    }
+    this.#askedAtMs = nowMs;
+    if (this.#isDueToLookAgain(nowMs)) {
+      this.#isTroubleOld = true;
+      this.#lookAgain('hint');
+    }
+    if (this.#isHeld && this.#phase.kind === 'following' && this.#buffer.isLow) this.#resume();
+    this.#isAnswered = this.#predecessor.kind !== 'unknown';
+    return this.#slice(request, nowMs);
+  }
+
+  /** The partition begins and ends there. */
+  endsKnown({ low, high }: PartitionEnds): void {
+    if (this.#phase.kind !== 'asking') return;
+    if (this.#buffer.after === 0) {
+      this.#phase = { kind: 'following' };
+      this.#readFrom(low);
+      return;
+    }
+    const place = { position: this.#buffer.after, hint: this.#hint };
+    this.#search(beginSearch({ low, high }, place, this.#origin));
+    if (high <= low) this.#reachEnd();
+  }
+
+  /**
+   * Takes records over, in the order of their offsets.
+   *
+   * @param high the next offset that the partition will give.
+   * @returns whether there is anything new for the reader.
+   */
+  take(records: readonly KafkaRecord[], high: number): boolean {
+    const first = records[0];
+    const last = records.at(-1);
+    const isReading = this.#phase.kind !== 'idle' && this.#phase.kind !== 'asking';
+    if (first === undefined || last === undefined || !isReading) return false;
+    if (Number(first.offset) < this.#nextOffset) {
+      // The partition was made anew or lost its tail, and Kafka begins at its beginning.
+      this.#forgetTrouble();
+      this.#predecessor = this.#buffer.after === 0 ? { kind: 'none' } : { kind: 'unknown' };
+      this.#lookAgain('hint');
+      return false;
+    }
+    const nextOffset = Number(last.offset) + 1;
+    this.#nextOffset = nextOffset;
+    this.#lastPosition = positionOf(last);
+    const before = this.#shown();
+    let rest = 0;
+    if (this.#phase.kind === 'checking') rest = this.#check(first, this.#phase);
+    if (this.#phase.kind === 'searching') rest = this.#scan(records, rest);
+    if (this.#phase.kind === 'following') this.#collect(records, rest);
+    const hasMoved = this.#nextOffset !== nextOffset;
+    if (!hasMoved && nextOffset >= high) this.#reachEnd();
+    return this.#shown().some((each, index) => each !== before[index]);
+  }
+
+  /** The partition may be another one than before. */
+  rejoined(): void {
+    if (this.#phase.kind !== 'idle') this.#lookAgain('hint');
+  }
+
+  /** Is called about once a second. */
+  tick(nowMs: number): void {
+    if (this.#phase.kind === 'idle') return;
+    if (nowMs - this.#askedAtMs >= IDLE_AFTER_MS) {
+      this.#letGo();
+    } else if (this.#nextOffset !== this.#quietOffset || this.#buffer.length > 0) {
+      this.#quietOffset = this.#nextOffset;
+      this.#quietSinceMs = nowMs;
+    } else if (nowMs - this.#quietSinceMs >= CHECK_PLACE_AFTER_MS) {
+      this.#quietSinceMs = nowMs;
+      this.#checkPlace();
+    }
+  }
+
+  #letGo(): void {
+    this.#phase = { kind: 'idle' };
+    this.#buffer.reset(this.#buffer.after);
+    this.#forgetTrouble();
+    this.#isAnswered = true;
+    this.#hold();
+  }
+
+  #standsAt(after: number): boolean {
+    switch (this.#phase.kind) {
+      case 'idle':
+        return false;
+      case 'asking':
+      case 'searching':
+      case 'checking':
+        return after === this.#buffer.after;
+      case 'following':
+        return after >= this.#buffer.after && after <= this.#buffer.last;
+    }
+  }
+
+  /** Two that ask for different positions by turns would never get an answer. */
+  #isFree(nowMs: number): boolean {
+    return this.#isAnswered || nowMs - this.#askedAtMs >= PATIENCE_MS;
+  }
+
+  #advance(after: number): void {
+    const last = this.#buffer.advance(after);
+    if (last === undefined) return;
+    this.#predecessor = { kind: 'event', id: last.id };
+    this.#hint = last.offset;
+  }
+
+  #lookFor(after: number, hint: number | undefined): void {
+    const known = this.#buffer.after === after ? this.#hint : undefined;
+    this.#hint = this.#recent.offsetAt(after) ?? known ?? hint;
+    this.#buffer.reset(after);
+    this.#predecessor = after === 0 ? { kind: 'none' } : { kind: 'unknown' };
+    this.#suspect = undefined;
+    this.#forgetTrouble();
+    this.#lookAgain('hint');
+  }
+
+  /** Searches for the same position again. What the reader has not taken yet is read again, too. */
+  #lookAgain(origin: Origin): void {
+    this.#buffer.reset(this.#buffer.after);
+    this.#recent.forgetAfter(this.#buffer.after);
+    this.#origin = origin;
+    this.#phase = { kind: 'asking' };
+    this.#hold();
+  }
+
+  #checkPlace(): void {
+    const place = this.#placeToCheck();
+    const back = this.#phase;
+    if (place === undefined || (back.kind !== 'searching' && back.kind !== 'following')) return;
+    this.#phase = { kind: 'checking', place, back };
+    this.#readFrom(place.offset);
+  }
+
+  #placeToCheck(): Place | undefined {
+    const before = this.#predecessor;
+    if (this.#trouble !== undefined) return undefined;
+    if (before.kind === 'event' && this.#hint !== undefined) {
+      return { offset: this.#hint, position: this.#buffer.after, id: before.id };
+    }
+    const hasRead = this.#nextOffset > 0;
+    const isLost = before.kind === 'none' && this.#buffer.after > 0 && hasRead;
+    return isLost ? { offset: this.#nextOffset - 1, position: this.#lastPosition } : undefined;
+  }
+
+  /** @returns the index of what follows the record that was checked. */
+  #check(record: KafkaRecord, { place, back }: Extract<Phase, { kind: 'checking' }>): number {
+    const { offset, position, id } = place;
+    const isAsBefore = Number(record.offset) === offset && positionOf(record) === position;
+    const found = tryDecodeRecord(record, this.#lane);
+    const hasId =
+      id === undefined || (!(found instanceof UndecodableRecordError) && found.id === id);
+    if (isAsBefore && hasId) this.#phase = back;
+    else this.#lookAgain('hint');
+    return 1;
+  }
+
+  #search(search: Search): void {
+    this.#phase = { kind: 'searching', search };
+    this.#readFrom(search.start);
+  }
+
+  /**
+   * Looks for the event at `after`.
+   *
+   * @returns the index of what is to be collected if it follows now.
+   */
+  #scan(records: readonly KafkaRecord[], from: number): number {
+    const wanted = this.#buffer.after;
+    for (let index = from; index < records.length; index += 1) {
+      const record = records[index];
+      // What cannot be decoded before that event does not matter.
+      const position = record === undefined ? undefined : positionOf(record);
+      if (record === undefined || position === undefined || position < wanted) continue;
+      if (position > wanted) {
+        this.#overshoot(Number(record.offset) - (position - wanted));
+        return index;
+      }
+      const found = tryDecodeRecord(record, this.#lane);
+      if (found instanceof UndecodableRecordError) continue;
+      this.#predecessor = { kind: 'event', id: found.id };
+      this.#hint = found.offset;
+      this.#phase = { kind: 'following' };
+      return index + 1;
+    }
+    return records.length;
+  }
+
+  /** A later event was seen, and so the wanted one is kept at `atMost` or earlier, if it is there. */
+  #overshoot(atMost: number): void {
+    if (this.#phase.kind !== 'searching') return;
+    const { search } = this.#phase;
+    if (search.start > search.low) {
+      this.#search(searchBefore(search, atMost));
+      return;
+    }
+    this.#predecessor = { kind: 'missing' };
+    this.#suspect = { position: this.#buffer.after + 1, origin: 'low' };
+    this.#phase = { kind: 'following' };
+  }
+
+  /** Collects what follows, up to whatever does not. */
+  #collect(records: readonly KafkaRecord[], from: number): void {
+    for (const each of detachRecords(records, from)) {
+      const expected = this.#buffer.last + 1;
+      const record = tryDecodeRecord(each, this.#lane);
+      if (record instanceof UndecodableRecordError) {
+        this.#stop(brokenAt(expected, 'undecodable', record));
+        return;
+      }
+      if (record.position === expected) {
+        this.#push(record);
+      } else if (record.position > expected) {
+        this.#meetJump(record, expected);
+        return;
+      } else if (!this.#isRepeat(record)) {
+        const { position, id, offset } = record;
+        const cause = new Error(`It holds ${id} at offset ${offset}, too.`);
+        this.#stop(brokenAt(position, 'another_event', cause));
+        return;
+      }
+    }
+    if (this.#buffer.isFull) this.#hold();
+  }
+
+  #push(record: LogRecord): void {
+    const { position, id, offset = 0 } = record;
+    this.#buffer.push(record);
+    this.#recent.remember({ position, id, offset });
+    if (this.#isTroubleOld) this.#forgetTrouble();
+  }
+
+  /**
+   * Whether a position that was read before holds what it held then. A zombie of a relay repeats what it
+   * had under way, which is within memory; of what is older nothing is known but the position, and it is
+   * taken for a repeat: to halt would be to halt whenever a lane is filled again from its beginning.
+   */
+  #isRepeat({ position, id }: LogRecord): boolean {
+    const before = this.#predecessor;
+    const isBefore = position === this.#buffer.after && before.kind === 'event';
+    const known = isBefore ? before.id : this.#recent.idAt(position);
+    return known === undefined || known === id;
+  }
+
+  /**
+   * Positions are missing. But the log may have been made anew meanwhile, or the search found a repeat
+   * that other ones follow: only a look at everything decides.
+   */
+  #meetJump(record: LogRecord, expected: number): void {
+    const suspect = this.#suspect?.position === expected ? this.#suspect : undefined;
+    if (suspect?.origin === 'low') {
+      this.#stop({ kind: 'jump', record });
+      return;
+    }
+    const origin = suspect === undefined ? 'guess' : 'low';
+    this.#suspect = { position: expected, origin };
+    this.#lookAgain(origin);
+  }
+
+  #stop(trouble: Trouble): void {
+    this.#trouble = trouble;
+    this.#isTroubleOld = false;
+    this.#troubleShownAtMs = undefined;
+    this.#hold();
+  }
+
+  #forgetTrouble(): void {
+    this.#trouble = undefined;
+    this.#isTroubleOld = false;
+    this.#troubleShownAtMs = undefined;
+  }
+
+  /** All that there is was read. */
+  #reachEnd(): void {
+    if (this.#phase.kind === 'searching') {
+      const { search } = this.#phase;
+      if (search.start > search.low) {
+        this.#search(searchAgain(search));
+        return;
+      }
+      // It may still come: a lane that lost its tail is filled again.
+      this.#predecessor = { kind: 'none' };
+      this.#forgetTrouble();
+    } else if (this.#phase.kind === 'following' && this.#isTroubleOld) {
+      this.#forgetTrouble();
+    }
+  }
+
+  #isDueToLookAgain(nowMs: number): boolean {
+    const shownAtMs = this.#troubleShownAtMs;
+    const isWaiting = this.#phase.kind === 'following' && !this.#isTroubleOld;
+    const isSeen = shownAtMs !== undefined && nowMs - shownAtMs >= LOOK_AGAIN_AFTER_MS;
+    return isWaiting && isSeen && this.#buffer.length === 0;
+  }
+
+  #slice({ after, limit }: LaneRequest, nowMs: number): LaneSlice {
+    const events = this.#buffer.peek(limit);
+    const slice = { lane: this.#lane, after, predecessor: this.#predecessor, events };
+    const trouble = this.#trouble;
+    if (trouble === undefined || events.length < this.#buffer.length) return slice;
+    if (trouble.kind === 'jump' && events.length === limit) return slice;
+    this.#troubleShownAtMs ??= nowMs;
+    if (trouble.kind === 'broken') return { ...slice, broken: trouble.event };
+    return { ...slice, events: [...events, trouble.record] };
+  }
+
+  /** What a reader could notice. */
+  #shown(): readonly unknown[] {
+    return [this.#predecessor, this.#trouble, this.#buffer.length];
+  }
+
+  #readFrom(offset: number): void {
+    this.#nextOffset = offset;
+    this.#isHeld = false;
+    this.#partition.readFrom(offset);
+  }
+
+  #hold(): void {
+    if (!this.#isHeld) this.#partition.hold();
+    this.#isHeld = true;
+  }
+
+  #resume(): void {
+    if (this.#trouble !== undefined && !this.#isTroubleOld) return;
+    this.#isHeld = false;
+    this.#partition.resume();
+  }
+}
