@@ -40,7 +40,11 @@ describe.runIf(isRoot)(
 
       const identity = await chooseIdentity(binaries, files.cluster);
       await createCluster(dataDir, { identity, binaries }, 'none');
-      const server = await launchPostmaster(files, { identity, binaries }, 'none');
+      const server = await launchPostmaster(
+        files,
+        { identity, binaries },
+        { durability: 'none', port: undefined },
+      );
 
       const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
       expect(status).not.toMatch(/^Uid:\s*0\s/m);

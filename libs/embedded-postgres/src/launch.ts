@@ -11,6 +11,13 @@ import { readPostmaster } from './postmaster.ts';
 import { SERVER_ENVIRONMENT, serverArguments } from './server-settings.ts';
 import type { Durability } from './server-settings.ts';
 
+/** How the server runs. */
+interface ServerOptions {
+  readonly durability: Durability;
+  /** A free one if undefined. */
+  readonly port: number | undefined;
+}
+
 type Outcome =
   | { readonly kind: 'ready'; readonly pid: number; readonly port: number }
   | { readonly kind: 'ended'; readonly output: string };
@@ -40,11 +47,11 @@ const PASSING =
 export async function launchPostmaster(
   files: ClusterFiles,
   deps: { readonly identity: Identity; readonly binaries: Binaries },
-  durability: Durability,
+  { durability, port: wanted }: ServerOptions,
 ): Promise<{ readonly pid: number; readonly port: number }> {
   const deadlineMs = performance.now() + RETRY_TIMEOUT_MS;
   for (;;) {
-    const port = await findFreePort();
+    const port = wanted ?? (await findFreePort());
     const args = ['-D', files.cluster, ...serverArguments(port, durability)];
     const outcome = await launchOnce(files, deps, args);
     if (outcome.kind === 'ready') {

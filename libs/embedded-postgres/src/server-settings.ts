@@ -12,7 +12,8 @@ export const SERVER_ENVIRONMENT = {
 const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
-  max_connections: '100',
+  // A copy of each service opens 40 at most; there may be several.
+  max_connections: '200',
   shared_buffers: '192MB',
   effective_cache_size: '1GB',
   work_mem: '8MB',

@@ -49,6 +49,20 @@ describe('the embedded Postgres', () => {
     ]);
   });
 
+  test('comes back on its port after it was killed, when it is given one', async () => {
+    const first = await start();
+    const port = Number(new URL(first.connectionString).port);
+    await first.stop();
+    const second = await startEmbeddedPostgres({ dataDir, durability: 'none', port });
+    process.kill(second.pid, 'SIGKILL');
+
+    const third = await startEmbeddedPostgres({ dataDir, durability: 'none', port });
+
+    expect(third.connectionString).toBe(first.connectionString);
+    expect(third.pid).not.toBe(second.pid);
+    expect(await query(third.connectionString, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
   test('asks for the password, which only its owner can read', async () => {
     const postgres = await start();
     const guess = new URL(postgres.connectionString);

@@ -25,6 +25,8 @@ export interface EmbeddedPostgresOptions {
   readonly onLost?: () => void;
   /** `full` unless a test says otherwise. */
   readonly durability?: Durability;
+  /** A free one unless said otherwise: clients that outlive a restart find it on the same one. */
+  readonly port?: number;
 }
 
 export interface EmbeddedPostgres {
@@ -53,7 +55,7 @@ export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => undefined);
-  const durability = options.durability ?? 'full';
+  const { durability = 'full', port } = options;
   const binaries = findBinaries();
   await mkdir(options.dataDir, { recursive: true });
   const dataDir = await realpath(options.dataDir);
@@ -64,7 +66,8 @@ export async function startEmbeddedPostgres(
     await createCluster(dataDir, { identity, binaries }, durability);
   }
   const running = await findRunning(files.cluster);
-  const server = running ?? (await launchPostmaster(files, { identity, binaries }, durability));
+  const server =
+    running ?? (await launchPostmaster(files, { identity, binaries }, { durability, port }));
   const stopping = new AbortController();
   if (options.onLost !== undefined) {
     const { onLost } = options;
