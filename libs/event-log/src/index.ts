@@ -12,3 +12,6 @@ export { openPostgresEventLog } from './postgres/postgres-event-log.ts';
 export type { PostgresEventLogOptions } from './postgres/postgres-event-log.ts';
 export { decodeRecord, encodeRecord, UndecodableRecordError } from './kafka/record.ts';
 export type { KafkaRecord } from './kafka/record.ts';
+export { openKafkaEventLog } from './kafka/kafka-event-log.ts';
+export type { KafkaEventLogOptions } from './kafka/kafka-event-log.ts';
+export type { LaneBufferLimits } from './kafka/lane-buffer.ts';

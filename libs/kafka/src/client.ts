@@ -2,12 +2,15 @@ import type { Log } from '@billhook/runtime';
 import kafkajs from 'kafkajs';
 import type { Kafka, LogEntry, RetryOptions } from 'kafkajs';
 import { stopIdleTimers } from './idle-timers.ts';
+import { socketsUntil } from './sockets.ts';
 
 export interface KafkaClientOptions {
   /** Each `host:port`. */
   readonly brokers: readonly string[];
   /** How the brokers' logs name this client. */
   readonly clientId: string;
+  /** Ends all connections and attempts of everything that is made of this client. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -25,9 +28,12 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Makes a client of KafkaJS; it connects nowhere yet. */
 export function createKafkaClient(deps: { readonly log: Log }, options: KafkaClientOptions): Kafka {
+  const { brokers, signal } = options;
   stopIdleTimers();
   return new kafkajs.Kafka({
-    brokers: [...options.brokers],
+    // Without a broker KafkaJS gives up.
+    brokers: () => (signal?.aborted === true ? [] : [...brokers]),
+    ...(signal === undefined ? {} : { socketFactory: socketsUntil(signal) }),
     clientId: options.clientId,
     retry: { ...RETRY },
     connectionTimeout: CONNECTION_TIMEOUT_MS,

@@ -7,3 +7,9 @@ export type { RecordsRequest } from './read-records.ts';
 export { createAdmin, prepareTopic, readEnds } from './topic.ts';
 export type { PartitionEnds, TopicOptions } from './topic.ts';
 export type { Admin, Consumer, IHeaders, Kafka, KafkaMessage, Message } from 'kafkajs';
+export { openTopicConsumer } from './topic-consumer.ts';
+export type {
+  TopicConsumer,
+  TopicConsumerHandlers,
+  TopicConsumerOptions,
+} from './topic-consumer.ts';

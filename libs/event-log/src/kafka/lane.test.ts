@@ -263,7 +263,8 @@ class ModelPartition {
 
   step(): void {
     const ends = { low: this.#low, high: this.#high() };
-    if (this.lane?.needsEnds === true) this.lane.endsKnown(ends);
+    const question = this.lane?.question;
+    if (question !== undefined) this.lane?.endsKnown(ends, question);
     if (this.#isHeld) return;
     // An offset out of range goes to the earliest.
     if (this.#next < ends.low || this.#next > ends.high) this.#next = ends.low;

@@ -12,8 +12,8 @@ import type { Origin, Search } from './search.ts';
 
 /** The partition that a lane is read from. */
 export interface LanePartition {
-  /** Goes on from an offset, whatever was asked for before. */
-  readFrom(offset: number): void;
+  /** Goes on from an offset, behind which there are about so many records. */
+  readFrom(offset: number, behind: number): void;
   /** Brings nothing more until `resume` or `readFrom`. */
   hold(): void;
   resume(): void;
@@ -46,7 +46,9 @@ export class Lane {
   /** A position that seems to be missing, and from where it was looked for. */
   #suspect: { readonly position: number; readonly origin: Origin } | undefined;
   #origin: Origin = 'hint';
+  #questions = 0;
   #nextOffset = 0;
+  #high = 0;
   /** The position in the last record that was read, if it had any. */
   #lastPosition: number | undefined;
   #quietOffset = 0;
@@ -61,9 +63,9 @@ export class Lane {
     this.#buffer = new LaneBuffer(limits);
   }
 
-  /** Whether it waits for `endsKnown`, which must be asked for after this was first seen true. */
-  get needsEnds(): boolean {
-    return this.#phase.kind === 'asking';
+  /** The number of its question, while it asks where the partition begins and ends. */
+  get question(): number | undefined {
+    return this.#phase.kind === 'asking' ? this.#questions : undefined;
   }
 
   /** Answers a request from what is there. */
@@ -86,9 +88,10 @@ export class Lane {
     return this.#slice(request, nowMs);
   }
 
-  /** The partition begins and ends there. */
-  endsKnown({ low, high }: PartitionEnds): void {
-    if (this.#phase.kind !== 'asking') return;
+  /** The partition begins and ends there, as was seen after that question was asked. */
+  endsKnown({ low, high }: PartitionEnds, question: number): void {
+    if (this.question !== question) return;
+    this.#high = high;
     if (this.#buffer.after === 0) {
       this.#phase = { kind: 'following' };
       this.#readFrom(low);
@@ -120,6 +123,7 @@ export class Lane {
     const nextOffset = Number(last.offset) + 1;
     this.#nextOffset = nextOffset;
     this.#lastPosition = positionOf(last);
+    this.#high = high;
     const before = this.#shown();
     let rest = 0;
     if (this.#phase.kind === 'checking') rest = this.#check(first, this.#phase);
@@ -198,6 +202,7 @@ export class Lane {
     this.#recent.forgetAfter(this.#buffer.after);
     this.#origin = origin;
     this.#phase = { kind: 'asking' };
+    this.#questions += 1;
     this.#hold();
   }
 
@@ -389,7 +394,7 @@ export class Lane {
   #readFrom(offset: number): void {
     this.#nextOffset = offset;
     this.#isHeld = false;
-    this.#partition.readFrom(offset);
+    this.#partition.readFrom(offset, this.#high - offset);
   }
 
   #hold(): void {
