@@ -1,145 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { subscriptionV1 } from '@billhook/contracts';
-import { createPool, type Pool } from '@billhook/postgres';
-import { createLog, type RunningService } from '@billhook/runtime';
-import { createKey, createSecret, createSecretBox } from '@billhook/secrets';
-import {
-  startPostgresProxy,
-  startReceiver,
-  useTestDatabase,
-  type AnswerRequest,
-  type ReceivedRequest,
-  type Receiver,
-} from '@billhook/testing';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { startPostgresProxy } from '@billhook/testing';
+import { expect, onTestFinished, test } from 'vitest';
 
-import type { DispatcherConfig } from './config.ts';
-import { startDispatcherService } from './dispatcher-service.ts';
-import { startInvoiceLog, type InvoiceLog } from './invoice-log.fixture.ts';
-import { endpoint } from './subscriptions/messages.fixture.ts';
 import {
-  startSubscriptionSet,
-  type SubscriptionSet,
-} from './subscriptions/subscription-set.fixture.ts';
+  distinct,
+  firstSeen,
+  invoiceIds,
+  invoiceOf,
+  sequenceOf,
+  TIMEOUT_MS,
+  useDispatchers,
+} from './dispatchers.fixture.ts';
 
-const LANES = 4;
-const TIMEOUT_MS = 2_000;
-const database = useTestDatabase();
-const log = createLog({ level: 'silent', service: 'test' });
-const key = createKey();
-const secretBox = createSecretBox([key]);
+const dispatchers = useDispatchers({ lanes: 4 });
+const { appendToEach, database, parkedRows, receive, register, start } = dispatchers;
 const { ENDPOINT_STATE_ACTIVE: ACTIVE } = subscriptionV1.EndpointState;
-
-let pool: Pool;
-let invoices: InvoiceLog;
-let set: SubscriptionSet;
-let dispatcher: RunningService | undefined;
-let receivers: Receiver[] = [];
-let registered: string[] = [];
-
-beforeAll(async () => {
-  const { connectionString } = database;
-  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 2, log });
-  invoices = await startInvoiceLog({ connectionString, log }, { lanes: LANES });
-  set = await startSubscriptionSet();
-});
-
-afterEach(async () => {
-  for (const endpointId of registered) set.unregister(endpointId);
-  registered = [];
-  await dispatcher?.stop();
-  dispatcher = undefined;
-  for (const receiver of receivers) await receiver.close();
-  receivers = [];
-});
-
-afterAll(async () => {
-  await invoices.stop();
-  await set.stop();
-  await pool.end();
-});
-
-async function start(overrides: Partial<DispatcherConfig> = {}): Promise<RunningService> {
-  dispatcher = await startDispatcherService(
-    {
-      address: { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' },
-      databaseUrl: database.connectionString,
-      subscriptionTarget: `127.0.0.1:${set.port}`,
-      lanes: LANES,
-      retryScheduleMs: Array.from({ length: 20 }, () => 300),
-      deliveryTimeoutMs: TIMEOUT_MS,
-      retentionMs: 86_400_000,
-      secretKeys: [key],
-      allowDestinations: ['127.0.0.0/8'],
-      ownership: 'sole',
-      shutdownTimeoutMs: 10_000,
-      version: 'test',
-      ...overrides,
-    },
-    { log },
-  );
-  return dispatcher;
-}
-
-async function receive(answer?: AnswerRequest): Promise<Receiver> {
-  const receiver = await startReceiver(answer === undefined ? {} : { answer });
-  receivers.push(receiver);
-  return receiver;
-}
-
-/** Registers a receiver for everything from now on. Returns what changes its state. */
-function register({ url }: Receiver): (state: subscriptionV1.EndpointState) => void {
-  const endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
-  registered.push(endpointId);
-  const ciphertext = secretBox.encrypt(createSecret(), endpointId);
-  const made = endpoint({ endpointId, events: { '*': Date.now() } });
-  const put = (state: subscriptionV1.EndpointState): void =>
-    set.put({ ...made, url, state, secrets: [{ ciphertext, validUntil: undefined }] });
-  put(ACTIVE);
-  return put;
-}
-
-/** Invoices that no other test has. */
-function invoiceIds(count: number): string[] {
-  const run = randomUUID();
-  return Array.from({ length: count }, (_, index) => `${run}-${index}`);
-}
-
-async function appendToEach(ids: readonly string[], events: number): Promise<void> {
-  for (let sequence = 1; sequence <= events; sequence += 1) {
-    await Promise.all(ids.map((invoiceId) => invoices.append(invoiceId)));
-  }
-}
-
-function invoiceOf({ body }: ReceivedRequest): string {
-  const parsed: { data: { invoice_id: string } } = JSON.parse(body.toString());
-  return parsed.data.invoice_id;
-}
-
-function sequenceOf({ headers }: ReceivedRequest): number {
-  return Number(headers['billhook-sequence']);
-}
-
-function idOf({ headers }: ReceivedRequest): string {
-  return String(headers['webhook-id']);
-}
-
-/** The events of an invoice in the order in which they first came. */
-function firstSeen(requests: readonly ReceivedRequest[], invoiceId: string): number[] {
-  const sequences = requests.filter((each) => invoiceOf(each) === invoiceId).map(sequenceOf);
-  return [...new Set(sequences)];
-}
-
-function distinct(requests: readonly ReceivedRequest[]): number {
-  return new Set(requests.map(idOf)).size;
-}
-
-async function parkedRows(): Promise<number> {
-  const result = await pool.query<{ count: bigint }>('select count(*) from dispatcher.parked');
-  return Number(result.rows[0]?.count);
-}
 
 test('a failing event holds back the later ones of its invoice, and of no other', async () => {
   const [failing = '', healthy = ''] = invoiceIds(2);
@@ -230,7 +107,10 @@ test('a stop waits for answers, gives the lanes up, and nothing answered is sent
   const startedAtMs = Date.now();
   await first.stop();
   expect(Date.now() - startedAtMs).toBeLessThan(TIMEOUT_MS + 2_000);
-  const owned = await pool.query('select from dispatcher.lane_lease where owner <> $1', ['']);
+  const owned = await dispatchers.pool.query(
+    'select from dispatcher.lane_lease where owner <> $1',
+    [''],
+  );
   expect(owned.rowCount).toBe(0);
   receiver.answer(() => ({ kind: 'respond', status: 204 }));
   // Nobody else is there, so it need not wait for a lease to expire either.
@@ -287,7 +167,7 @@ test('nothing is lost when Postgres ends all connections again and again', async
   await start();
   for (let round = 0; round < 10; round += 1) {
     await appendToEach(ids, 3);
-    await pool.query(
+    await dispatchers.pool.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and application_name like 'billhook%'`,
     );
@@ -307,7 +187,7 @@ test('nothing is lost when nobody hears whether a commit was made, or Postgres i
     status: Math.random() < 0.2 ? 500 : 204,
   }));
   register(receiver);
-  await start({ databaseUrl: proxy.connectionString });
+  const service = await start({ databaseUrl: proxy.connectionString });
   let commits = 0;
   proxy.onCommit(() => {
     commits += 1;
@@ -326,8 +206,7 @@ test('nothing is lost when nobody hears whether a commit was made, or Postgres i
   for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
   proxy.onCommit(() => 'answered');
   await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
-  await dispatcher?.stop();
-  dispatcher = undefined;
+  await service.stop();
 });
 
 test('all that waits for an endpoint goes when it is unregistered, however much', async () => {
@@ -337,9 +216,9 @@ test('all that waits for an endpoint goes when it is unregistered, however much'
   await start();
   await appendToEach(invoiceIds(100), 60);
   await expect.poll(parkedRows, { timeout: 10_000 }).toBe(6_000);
-  for (const endpointId of registered) set.unregister(endpointId);
+  dispatchers.unregisterAll();
   await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
-  const events = await pool.query('select from dispatcher.parked_event');
+  const events = await dispatchers.pool.query('select from dispatcher.parked_event');
   expect(events.rowCount).toBe(0);
   expect(receiver.requests).toHaveLength(0);
 });
@@ -351,8 +230,8 @@ test('while the subscription service is away everything waits, and nothing is lo
   const [id = ''] = invoiceIds(1);
   await appendToEach([id], 1);
   await receiver.waitFor(1, 5_000);
-  const release = set.holdNextRevision();
-  set.breakStreams();
+  const release = dispatchers.set.holdNextRevision();
+  dispatchers.set.breakStreams();
   await appendToEach([id], 3);
   await sleep(500);
   expect(receiver.requests).toHaveLength(1);

@@ -76,7 +76,10 @@ describe('the loop around the engine', () => {
       throw new Error('not carried out');
     });
     loop.input((engine, now) => {
-      engine.laneGained({ lane: 0, epoch: 1, progress: 0, settledAhead: [], parked: [] }, now);
+      engine.laneGained(
+        { lane: 0, epoch: 1, progress: 0, mark: undefined, settledAhead: [], parked: [] },
+        now,
+      );
       engine.drain(now);
     });
     expect(uncaught).toThrow('not carried out');

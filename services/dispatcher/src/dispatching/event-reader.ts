@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   checkSlice,
   type EventLogReader,
-  type KnownEvent,
+  type LaneRequest,
   type LaneSlice,
   type LogRecord,
 } from '@billhook/event-log';
@@ -17,6 +17,7 @@ import type { SubscriptionView } from '../subscriptions/view.ts';
 import { renderBody } from '../webhook/body.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import type { EngineLoop } from './engine-loop.ts';
+import { createHaltedLanes, type HaltedLane } from './halted-lanes.ts';
 
 /** The pause while the engine has no room. */
 const FULL_PAUSE_MS = 10;
@@ -33,8 +34,8 @@ interface DecodedSlice {
 export interface EventReader {
   /** Reads until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** Lanes that cannot be read on, with the reason. */
-  halted(): ReadonlyMap<number, string>;
+  /** Lanes that cannot be read on. */
+  halted(): ReadonlyMap<number, HaltedLane>;
 }
 
 /** Makes the reader. */
@@ -46,34 +47,19 @@ export function createEventReader(deps: {
   readonly log: Log;
 }): EventReader {
   const { eventLog, barrier, view, loop, log } = deps;
-  const stands = new Map<number, { readonly epoch: number; known: KnownEvent | undefined }>();
-  const halted = new Map<number, { readonly epoch: number; readonly reason: string }>();
-
-  /** What was read of a lane under another epoch does not count: another owner may have been. */
-  function standOf({ lane, epoch, after }: ReadRequest): { known: KnownEvent | undefined } {
-    let stand = stands.get(lane);
-    if (stand?.epoch !== epoch) {
-      stand = { epoch, known: undefined };
-      stands.set(lane, stand);
-    }
-    if (stand.known !== undefined && stand.known.position !== after) stand.known = undefined;
-    return stand;
-  }
+  const halted = createHaltedLanes({ log, monotonicMs: () => performance.now() });
 
   function take(request: ReadRequest, slice: LaneSlice): DecodedSlice {
-    const stand = standOf(request);
-    const checked = checkSlice(stand.known, slice, decode);
-    stand.known = checked.known;
-    if (checked.kind === 'halted') {
-      const { lane, position, reason, cause } = checked;
-      halted.set(lane, { epoch: request.epoch, reason });
-      log.error({ lane, position, reason, err: cause }, 'a lane is halted: nothing is skipped');
-    }
+    const { after, mark } = request;
+    const known = mark && { position: after, id: mark.id };
+    const checked = checkSlice(known, slice, decode);
+    if (checked.kind === 'halted') halted.halt(request, checked);
+    else halted.sound(request, slice);
     return { request, events: checked.events };
   }
 
   async function readOnce(requests: readonly ReadRequest[], signal: AbortSignal): Promise<boolean> {
-    const slices = await eventLog.read(requests, signal);
+    const slices = await eventLog.read(requests.map(toLaneRequest), signal);
     const decoded: DecodedSlice[] = [];
     for (const [index, slice] of slices.entries()) {
       const request = requests[index];
@@ -96,14 +82,8 @@ export function createEventReader(deps: {
     };
   }
 
-  function readable(): ReadRequest[] {
-    return loop.engine
-      .readRequests()
-      .filter(({ lane, epoch }) => halted.get(lane)?.epoch !== epoch);
-  }
-
   async function step(signal: AbortSignal): Promise<void> {
-    const requests = readable();
+    const requests = loop.engine.readRequests().filter((request) => halted.mayRead(request));
     if (requests.length === 0) {
       await sleep(FULL_PAUSE_MS, undefined, { signal });
     } else if (!(await readOnce(requests, signal))) {
@@ -126,8 +106,15 @@ export function createEventReader(deps: {
         }
       }
     },
-    halted: () => new Map([...halted].map(([lane, { reason }]) => [lane, reason])),
+    halted() {
+      const owned = loop.engine.lanes().map(({ lane, epoch }) => [lane, epoch] as const);
+      return halted.of(new Map(owned));
+    },
   };
+}
+
+function toLaneRequest({ lane, after, mark, limit }: ReadRequest): LaneRequest {
+  return { lane, after, offset: mark?.offset, limit };
 }
 
 /** Makes of a record what the engine works with. The body is rendered here, once per event. */
@@ -142,6 +129,7 @@ export function decode(record: LogRecord): LogEvent {
     type: record.type,
     recordedAtMs: record.recordedAtMs,
     traceparent: record.traceparent,
+    offset: record.offset,
     body: renderBody(record),
   };
 }

@@ -70,7 +70,10 @@ test('a request that cannot be read does not keep the others waiting', async () 
   await vi.waitFor(() => expect(leases.held().size).toBe(1), 10_000);
   const epoch = leases.held().get(LANE) ?? 0;
   loop.input((it, now) =>
-    it.laneGained({ lane: LANE, epoch, progress: 0, settledAhead: [], parked: [] }, now),
+    it.laneGained(
+      { lane: LANE, epoch, progress: 0, mark: undefined, settledAhead: [], parked: [] },
+      now,
+    ),
   );
   await insertRequest(pool, { lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 });
   const readable = { lane: LANE, position: 2, endpointId: ENDPOINT, reviveAttempt: undefined };

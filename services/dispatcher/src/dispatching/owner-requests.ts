@@ -44,7 +44,7 @@ export function createOwnerRequests(deps: {
   }
 
   async function step(signal: AbortSignal): Promise<void> {
-    const owned = new Set(loop.engine.ownedLanes());
+    const owned = new Set(loop.engine.lanes().map(({ lane }) => lane));
     const held = new Map([...leases.held()].filter(([lane]) => owned.has(lane)));
     for (const [requestId, { lane, epoch }] of known) {
       if (held.get(lane) !== epoch) known.delete(requestId);

@@ -15,6 +15,8 @@ export interface LogEvent {
   readonly type: string;
   readonly recordedAtMs: number;
   readonly traceparent: string | undefined;
+  /** Where the log keeps it; absent when its position says it all, and for what comes from a row. */
+  readonly offset: number | undefined;
   /** The same bytes for every endpoint, attempt and replay. */
   readonly body: Buffer;
 }

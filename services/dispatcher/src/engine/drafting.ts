@@ -2,7 +2,7 @@ import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { becomeRow, BLOCKED_PAIRS_SHARE } from './endpoint-lane.ts';
 import { isActive } from './endpoint.ts';
-import { settledAbove, type LaneEntry, type LaneWindow } from './lane-window.ts';
+import { settledAbove, type EventMark, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
 import type { LaneRecording, ParkedRow } from './recording.ts';
 
@@ -39,8 +39,9 @@ export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
   }
   const next = window.entries[passed];
   const progress = next === undefined ? window.readPosition : next.position - 1;
+  const mark = next === undefined ? window.readMark : next.before;
   if (passed > 0) window.entries = window.entries.slice(passed);
-  return { recording: takeUnwritten(window, { progress, parkedRows, rules }), parked };
+  return { recording: takeUnwritten(window, { progress, mark, parkedRows, rules }), parked };
 }
 
 /** Progress passes what is settled, what can be parked at once, and what held it up too long. */
@@ -76,6 +77,7 @@ function park(delivery: Delivery, rules: DraftRules): ParkedRow {
 
 interface Passed {
   readonly progress: number;
+  readonly mark: EventMark | undefined;
   readonly parkedRows: readonly ParkedRow[];
   readonly rules: DraftRules;
 }
@@ -85,6 +87,7 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
     lane: window.lane,
     epoch: window.epoch,
     progress: passed.progress,
+    mark: passed.mark,
     settledAhead: settledAbove(window, passed.progress),
     attempts: window.attempts,
     settledRows: window.settledRows,

@@ -7,7 +7,13 @@ import { createLaneWindow } from './lane-window.ts';
 import { createRandom } from './simulation/random.ts';
 
 function endpointLane(name: string): EndpointLane {
-  const window = createLaneWindow({ lane: 0, epoch: 1, progress: 0, settledAhead: [] });
+  const window = createLaneWindow({
+    lane: 0,
+    epoch: 1,
+    progress: 0,
+    mark: undefined,
+    settledAhead: [],
+  });
   return createEndpointLane(createEndpoint(name, undefined), window, 0);
 }
 

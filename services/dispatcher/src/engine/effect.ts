@@ -1,5 +1,6 @@
 import type { AttemptOutcome, Delivery, LogEvent } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
+import type { EventMark } from './lane-window.ts';
 import type { Recording } from './recording.ts';
 
 /** A moment on both clocks: wall clock for what is stored, monotonic for ages and leases. */
@@ -57,6 +58,8 @@ export interface ReadRequest {
   readonly lane: number;
   readonly epoch: number;
   readonly after: number;
+  /** What stands at `after`, if that is known. */
+  readonly mark: EventMark | undefined;
   readonly limit: number;
 }
 

@@ -2,6 +2,7 @@ import { takeChanges } from './changes.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
 import type { Answer, ClaimResult, Effect, Now, OwnerRequest, ReadRequest } from './effect.ts';
 import { dropLane, endLane, gainLane, releaseFinished, type GainedLane } from './lanes.ts';
+import type { LaneWindow } from './lane-window.ts';
 import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
@@ -108,11 +109,9 @@ export class Engine {
     return readRequests(this.state);
   }
 
-  /** The lanes that it works on. */
-  ownedLanes(): number[] {
-    return [...this.state.windows.values()]
-      .filter(({ phase }) => phase === 'owned')
-      .map(({ lane }) => lane);
+  /** The lanes that it works on, without those that it gives up. */
+  lanes(): LaneStanding[] {
+    return [...this.state.windows.values()].filter(({ phase }) => phase === 'owned');
   }
 
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */
@@ -133,6 +132,9 @@ export class Engine {
     releaseFinished(this.state);
   }
 }
+
+/** Where a lane stands. */
+export type LaneStanding = Pick<LaneWindow, 'lane' | 'epoch' | 'progress' | 'readPosition'>;
 
 /** How much of its limits the engine uses. */
 export interface EngineUsage {

@@ -2,9 +2,18 @@ import type { Delivery, LogEvent } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import type { AttemptRecord, CarriedOut, RowKey, RowRetry } from './recording.ts';
 
+/** Which event stands at a position, so that another one there is noticed. */
+export interface EventMark {
+  readonly id: string;
+  /** Where the log keeps it; absent when its position says it all. */
+  readonly offset: number | undefined;
+}
+
 /** An event above progress whose deliveries are not all settled or recorded. */
 export interface LaneEntry {
   readonly position: number;
+  /** What stands right before it, matched or not: progress may come to rest there. */
+  readonly before: EventMark | undefined;
   readonly deliveries: readonly Delivery[];
   /** How many of its deliveries are not settled. */
   open: number;
@@ -23,6 +32,8 @@ export interface LaneWindow {
   progress: number;
   /** The last position that was taken in. */
   readPosition: number;
+  /** What stands at that position; absent at 0, and where nobody noted it. */
+  readMark: EventMark | undefined;
   /** Events above progress, oldest first; without those that matched nothing. */
   entries: LaneEntry[];
   /** What a predecessor recorded above its progress: endpoint ids by position. */
@@ -59,6 +70,8 @@ export interface LaneStart {
   readonly lane: number;
   readonly epoch: number;
   readonly progress: number;
+  /** What stands at progress; absent at 0, and where nobody noted it. */
+  readonly mark: EventMark | undefined;
   readonly settledAhead: Iterable<{ readonly position: number; readonly endpointId: string }>;
 }
 
@@ -73,6 +86,7 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     epoch: start.epoch,
     progress: start.progress,
     readPosition: start.progress,
+    readMark: start.mark,
     entries: [],
     settledAhead,
     settledHere: new Map(),

@@ -30,6 +30,7 @@ export function readRequests(state: EngineState): ReadRequest[] {
       lane: window.lane,
       epoch: window.epoch,
       after: window.readPosition,
+      mark: window.readMark,
       limit: Math.min(room, limits.maxReadEvents),
     });
   }
@@ -52,8 +53,9 @@ function takeSlice(state: EngineState, slice: MatchedSlice, now: Now): void {
   for (const matched of slice.events) {
     // Each event may have thousands of endpoints.
     if (matched.event.position !== window.readPosition + 1 || isFull(state)) return;
-    window.readPosition = matched.event.position;
     takeEvent(state, { window, matched }, now);
+    window.readPosition = matched.event.position;
+    window.readMark = { id: matched.event.id, offset: matched.event.offset };
     if (window.behindSinceMs === Infinity) window.behindSinceMs = now.monotonicMs;
   }
 }
@@ -68,6 +70,7 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
   const deliveries: Delivery[] = [];
   const entry: LaneEntry = {
     position: event.position,
+    before: window.readMark,
     deliveries,
     open: 0,
     readAtMs: now.monotonicMs,

@@ -1,4 +1,5 @@
 import type { LogEvent, Settlement } from './delivery.ts';
+import type { EventMark } from './lane-window.ts';
 
 /** A row of the delivery log: one attempt, or a settlement without one. */
 export interface AttemptRecord {
@@ -49,6 +50,8 @@ export interface LaneRecording {
   readonly lane: number;
   readonly epoch: number;
   readonly progress: number;
+  /** What stands at progress. */
+  readonly mark: EventMark | undefined;
   readonly settledAhead: readonly RowKey[];
   readonly attempts: readonly AttemptRecord[];
   readonly settledRows: readonly RowKey[];

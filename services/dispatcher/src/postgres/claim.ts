@@ -98,6 +98,7 @@ function eventOf(claim: Claim, row: DueColumns, eventUuid: string): LogEvent {
     type: row.type,
     recordedAtMs: row.recorded_at.getTime(),
     traceparent: row.traceparent ?? undefined,
+    offset: undefined,
     body: row.body,
   };
 }

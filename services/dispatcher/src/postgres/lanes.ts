@@ -1,8 +1,9 @@
 import type { Client, Pool } from '@billhook/postgres';
 
+import type { EventMark } from '../engine/lane-window.ts';
 import type { GainedLane } from '../engine/lanes.ts';
 import type { Recording } from '../engine/recording.ts';
-import { endpointIdOf } from './ids.ts';
+import { endpointIdOf, eventIdOf } from './ids.ts';
 
 /** Makes the progress rows of all lanes, once. */
 export async function addLanes(pool: Pool, lanes: number): Promise<void> {
@@ -21,7 +22,8 @@ export async function addLanes(pool: Pool, lanes: number): Promise<void> {
  */
 export async function loadLane(client: Client, lane: number, epoch: number): Promise<GainedLane> {
   const progress = await client.query<ProgressColumns>(
-    'select progress, settled_ahead from dispatcher.lane_progress where lane = $1',
+    `select progress, progress_event_id, progress_offset, settled_ahead
+     from dispatcher.lane_progress where lane = $1`,
     [lane],
   );
   const row = progress.rows[0];
@@ -35,6 +37,7 @@ export async function loadLane(client: Client, lane: number, epoch: number): Pro
     lane,
     epoch,
     progress: Number(row.progress),
+    mark: markOf(row),
     settledAhead: row.settled_ahead.map(([position, endpointId]) => ({ position, endpointId })),
     parked: parked.rows.map((columns) => ({
       endpointId: endpointIdOf(columns.endpoint_id),
@@ -44,8 +47,18 @@ export async function loadLane(client: Client, lane: number, epoch: number): Pro
   };
 }
 
+function markOf({ progress_event_id, progress_offset }: ProgressColumns): EventMark | undefined {
+  if (progress_event_id === null) return undefined;
+  return {
+    id: eventIdOf(progress_event_id),
+    offset: progress_offset === null ? undefined : Number(progress_offset),
+  };
+}
+
 interface ProgressColumns {
   readonly progress: bigint;
+  readonly progress_event_id: string | null;
+  readonly progress_offset: bigint | null;
   readonly settled_ahead: readonly (readonly [number, string])[];
 }
 

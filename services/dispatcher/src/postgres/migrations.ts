@@ -96,4 +96,14 @@ export const migrations: readonly Migration[] = [
         revive_attempt integer
       );`,
   },
+  {
+    number: 3,
+    name: 'event_at_progress',
+    sql: `
+      alter table dispatcher.lane_progress
+        -- The event that stands at progress, so that another one there is noticed; null at 0.
+        add column progress_event_id uuid,
+        -- Where Kafka keeps it: a hint, the position decides. Null in the store's own log.
+        add column progress_offset bigint;`,
+  },
 ];

@@ -74,15 +74,18 @@ async function moveProgress(
   await client.query({
     name: 'move_progress',
     text: `update dispatcher.lane_progress as lane
-           set progress = moved.progress, settled_ahead = moved.settled_ahead::jsonb,
-             recording_epoch = moved.epoch, recording_number = $5
-           from unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[])
-             as moved (lane, epoch, progress, settled_ahead)
+           set progress = moved.progress, progress_event_id = moved.event_id,
+             progress_offset = moved.event_offset, settled_ahead = moved.settled_ahead::jsonb,
+             recording_epoch = moved.epoch, recording_number = $7
+           from unnest($1::int[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[])
+             as moved (lane, epoch, progress, event_id, event_offset, settled_ahead)
            where lane.lane = moved.lane`,
     values: [
       integers(lanes.map(({ lane }) => lane)),
       integers(lanes.map(({ epoch }) => epoch)),
       integers(lanes.map(({ progress }) => progress)),
+      words(lanes.map(({ mark }) => mark && eventUuid(mark.id))),
+      integers(lanes.map(({ mark }) => mark?.offset)),
       texts(lanes.map(({ settledAhead }) => JSON.stringify(settledAhead.map(pairOf)))),
       recordingNumber,
     ],

@@ -52,6 +52,7 @@ function event(position: number, invoiceId = 'invoice-1'): LogEvent {
     type: 'invoice_updated',
     recordedAtMs: NOW_MS,
     traceparent: undefined,
+    offset: undefined,
     body: Buffer.from(`{"position":${position}}`),
   };
 }
@@ -72,6 +73,7 @@ function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
     lane: LANE,
     epoch: 1,
     progress: 10,
+    mark: { id: event(10).id, offset: undefined },
     settledAhead: [],
     attempts: [],
     settledRows: [],
@@ -90,7 +92,13 @@ function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecor
 }
 
 function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
-  const window = createLaneWindow({ lane: LANE, epoch: 1, progress: 0, settledAhead: [] });
+  const window = createLaneWindow({
+    lane: LANE,
+    epoch: 1,
+    progress: 0,
+    mark: undefined,
+    settledAhead: [],
+  });
   const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
   for (const position of claimed) {
     endpointLane.claimed.set(position, {
@@ -250,12 +258,14 @@ test('a delivery that is revived twice has one row', async () => {
 describe('progress', () => {
   test('a successor learns what is settled above progress and what is parked', async () => {
     const settledAhead = [{ position: 12, endpointId: ENDPOINT }];
-    await write({ progress: 9, settledAhead, parkedRows: [parked(1), parked(2)] });
+    const mark = { id: event(9).id, offset: 123 };
+    await write({ progress: 9, mark, settledAhead, parkedRows: [parked(1), parked(2)] });
     const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
     expect({ ...loaded, settledAhead: [...loaded.settledAhead] }).toEqual({
       lane: LANE,
       epoch: 2,
       progress: 9,
+      mark,
       settledAhead,
       parked: [{ endpointId: ENDPOINT, rows: 2, nextDueAtMs: NOW_MS }],
     });

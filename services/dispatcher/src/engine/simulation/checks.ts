@@ -1,6 +1,6 @@
 import type { Delivery, LogEvent } from '../delivery.ts';
 import { isActive, type Endpoint } from '../endpoint.ts';
-import type { LaneWindow } from '../lane-window.ts';
+import type { EventMark, LaneWindow } from '../lane-window.ts';
 import type { EngineState } from '../state.ts';
 import { deliveryKey, type SimulatedStore } from './store.ts';
 
@@ -112,6 +112,18 @@ export function checkPassed(
         throw new Error(`Progress passed ${id}, which ${endpointId} has not got.`);
       }
     }
+  }
+}
+
+/** Checks that it is known which event stands at a position. */
+export function checkMark(
+  events: readonly LogEvent[],
+  position: number,
+  mark: EventMark | undefined,
+): void {
+  const event = events[position - 1];
+  if (mark?.id !== event?.id || mark?.offset !== event?.offset) {
+    throw new Error(`At ${position} stands ${event?.id}, not ${mark?.id}.`);
   }
 }
 

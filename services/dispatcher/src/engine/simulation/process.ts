@@ -81,7 +81,7 @@ export class SimulatedProcess {
   }
 
   ownedLanes(): number[] {
-    return this.engine.ownedLanes();
+    return this.engine.lanes().map(({ lane }) => lane);
   }
 
   readRequests(): ReturnType<Engine['readRequests']> {

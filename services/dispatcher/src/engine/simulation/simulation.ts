@@ -2,7 +2,7 @@ import type { Delivery, LogEvent } from '../delivery.ts';
 import type { Claim, Effect, Now } from '../effect.ts';
 import type { EndpointView } from '../endpoint.ts';
 import type { LaneRecorded, Recording } from '../recording.ts';
-import { checkPassed } from './checks.ts';
+import { checkMark, checkPassed } from './checks.ts';
 import { DELIVERY_TIMEOUT_MS, SimulatedProcess } from './process.ts';
 import { createRandom } from './random.ts';
 import { SimulatedRequests } from './requests.ts';
@@ -69,6 +69,7 @@ export class Simulation {
       type: 'invoice_updated',
       recordedAtMs: this.nowMs,
       traceparent: undefined,
+      offset: position + 100,
       body: Buffer.from('{}'),
     });
   }
@@ -235,11 +236,10 @@ export class Simulation {
   private read(process: SimulatedProcess): void {
     if (process.isReading) return;
     const requests = process.readRequests();
-    const slices = requests.map(({ lane, epoch, after, limit }) => ({
-      lane,
-      epoch,
-      events: this.eventsOf(lane).slice(after, after + limit),
-    }));
+    const slices = requests.map(({ lane, epoch, after, mark, limit }) => {
+      checkMark(this.eventsOf(lane), after, mark);
+      return { lane, epoch, events: this.eventsOf(lane).slice(after, after + limit) };
+    });
     if (slices.every(({ events }) => events.length === 0)) return;
     process.isReading = true;
     this.later(5, process, () => {
@@ -339,6 +339,7 @@ export class Simulation {
   private writeLane(written: Recording['lanes'][number]): LaneRecorded {
     const before = this.store.lane(written.lane).progress;
     const result = this.store.write(written);
+    checkMark(this.eventsOf(written.lane), written.progress, written.mark);
     // What an endpoint did not take from the beginning on may not have matched.
     const endpointIds = this.subscribers.endpointIds().filter((id) => /^ep_\d$/.test(id));
     const passed = this.eventsOf(written.lane).slice(before, written.progress);

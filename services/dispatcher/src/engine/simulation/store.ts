@@ -1,5 +1,6 @@
 import type { Settlement } from '../delivery.ts';
 import type { ClaimedRow } from '../effect.ts';
+import type { EventMark } from '../lane-window.ts';
 import type { GainedLane } from '../lanes.ts';
 import type {
   CancelledRows,
@@ -24,6 +25,7 @@ interface StoredLane {
   readonly rows: StoredRow[];
   epoch: number;
   progress: number;
+  mark: EventMark | undefined;
   settledAhead: readonly RowKey[];
 }
 
@@ -51,6 +53,7 @@ export class SimulatedStore {
       rows: [],
       epoch: 0,
       progress: 0,
+      mark: undefined,
       settledAhead: [],
     }));
   }
@@ -73,7 +76,7 @@ export class SimulatedStore {
   takeOver(lane: number): GainedLane {
     const stored = this.lane(lane);
     stored.epoch += 1;
-    const { epoch, progress, settledAhead, rows } = stored;
+    const { epoch, progress, mark, settledAhead, rows } = stored;
     const endpointIds = new Set(rows.map(({ endpointId }) => endpointId));
     const parked = [...endpointIds].map((endpointId) => {
       const own = this.rowsOf(lane, endpointId);
@@ -81,7 +84,7 @@ export class SimulatedStore {
       const nextDueAtMs = Math.min(...dueMs);
       return { endpointId, rows: own.length, nextDueAtMs };
     });
-    return { lane, epoch, progress, settledAhead, parked };
+    return { lane, epoch, progress, mark, settledAhead, parked };
   }
 
   readDue(
@@ -137,6 +140,7 @@ export class SimulatedStore {
     const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));
     const cancelled = written.cancelEndpoints.map((endpointId) => this.cancel(lane, endpointId));
     stored.progress = written.progress;
+    stored.mark = written.mark;
     stored.settledAhead = written.settledAhead;
     const listed = written.listEndpoints.map((endpointId) => ({
       endpointId,
