@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { NOTE_TYPE, TRACEPARENT } from './appender.fixture.ts';
 import { checkSlice } from './check-slice.ts';
 import type { KnownEvent } from './check-slice.ts';
-import type { EventLogReader, LaneSlice, LogRecord } from './event-log.ts';
+import type { EventLogReader, LaneRequest, LaneSlice, LogRecord } from './event-log.ts';
 
 /** What an adapter brings to be tested: a log that real appends go into, and ways to read it. */
 export interface EventLogHarness {
@@ -105,7 +105,7 @@ function describeReading(setup: () => Setup): void {
   it('hands out no more than it is asked for', async () => {
     const reader = await setup().open();
     await readUntil(reader, { lane: 0, after: 0, count });
-    const [slice] = await reader.read([{ lane: 0, after: 3, limit: 2 }], never);
+    const [slice] = await askFor(reader, [{ lane: 0, after: 3, limit: 2 }], hasEvents);
     expect(slice?.events.length).toBeGreaterThan(0);
     expect(slice?.events.length).toBeLessThanOrEqual(2);
     expect(slice?.events[0]?.position).toBe(4);
@@ -118,7 +118,7 @@ function describeReading(setup: () => Setup): void {
       { lane: 1, after: 0, limit: 5 },
       { lane: 0, after: count - 1, limit: 5 },
     ];
-    const slices = await reader.read(requests, never);
+    const slices = await askFor(reader, requests, (slice) => slice.lane === 1 || hasEvents(slice));
     expect(slices.map((slice) => [slice.lane, positionsOf(slice)])).toEqual([
       [1, []],
       [0, [count]],
@@ -129,10 +129,50 @@ function describeReading(setup: () => Setup): void {
   it('shows that a lane ends before a position that was read from it', async () => {
     const reader = await setup().open();
     const known = { position: 1_000, id: 'evt_gone' };
-    const [slice] = await reader.read([{ lane: 1, after: 1_000, limit: 5 }], never);
+    const [slice] = await askFor(reader, [{ lane: 1, after: 1_000, limit: 5 }]);
     expect(slice).toEqual({ lane: 1, after: 1_000, predecessor: { kind: 'none' }, events: [] });
     const check = slice && checkSlice(known, slice, (record) => record);
     expect(check).toMatchObject({ kind: 'halted', reason: 'lost_tail', position: 1_000 });
+  });
+
+  it('goes back to a position that it has read past', async () => {
+    const reader = await setup().open();
+    const all = await readUntil(reader, { lane: 0, after: 0, count });
+    await readUntil(reader, { lane: 0, after: count, count: 0 });
+    for (const after of [count - 1, 2, 0, 7]) {
+      const slice = await readUntil(reader, { lane: 0, after, count: count - after });
+      expect(slice.events.map((record) => record.id)).toEqual(
+        all.events.slice(after).map((record) => record.id),
+      );
+    }
+  });
+
+  it('goes on where it was after it looked single events up', async () => {
+    const { harness, open, streamIn } = setup();
+    const reader = await open();
+    const lookedUp = streamIn(13, 'looked-up');
+    await harness.append(lookedUp, payloads(count));
+    await readUntil(reader, { lane: 13, after: 0, count });
+    for (const position of [5, 1, count, 4]) {
+      const request = { lane: 13, after: position - 1, limit: 1 };
+      const [slice] = await askFor(reader, [request], hasEvents);
+      expect(slice && positionsOf(slice)).toEqual([position]);
+    }
+    await harness.append(lookedUp, payloads(2));
+    const more = await readUntil(reader, { lane: 13, after: count, count: 2 });
+    expect(positionsOf(more)).toEqual([count + 1, count + 2]);
+  });
+
+  it('finds single events for several who ask by turns', async () => {
+    const reader = await setup().open();
+    const wanted = [3, 9, 1, 12];
+    const found = await Promise.all(
+      wanted.map((position) => {
+        const request = { lane: 0, after: position - 1, limit: 1 };
+        return askFor(reader, [request], hasEvents, 20);
+      }),
+    );
+    expect(found.map(([slice]) => slice && positionsOf(slice))).toEqual([[3], [9], [1], [12]]);
   });
 
   it('lets no long lane keep the events of another waiting', async () => {
@@ -142,7 +182,7 @@ function describeReading(setup: () => Setup): void {
     const reader = await open();
     await readUntil(reader, { lane: 3, after: 0, count: 1 });
     const requests = [2, 3].map((lane) => ({ lane, after: 0, limit: 100 }));
-    const [long, short] = await reader.read(requests, never);
+    const [long, short] = await askFor(reader, requests, hasEvents);
     expect(long?.events[0]?.position).toBe(1);
     expect(short?.events[0]?.position).toBe(1);
   });
@@ -270,11 +310,29 @@ async function readUntil(
   wanted: { readonly lane: number; readonly after: number; readonly count: number },
 ): Promise<LaneSlice> {
   const { lane, after, count } = wanted;
+  const requests = [{ lane, after, limit: count + 1 }];
+  const [slice] = await askFor(reader, requests, ({ events }) => events.length >= count);
+  if (slice === undefined) throw new Error('The log answered nothing.');
+  return slice;
+}
+
+/** Asks the same until the log has found every place, and shows what is enough. */
+async function askFor(
+  reader: EventLogReader,
+  requests: readonly LaneRequest[],
+  isEnough: (slice: LaneSlice) => boolean = () => true,
+  askEveryMs = LONG_MS,
+): Promise<LaneSlice[]> {
   for (;;) {
-    const [slice] = await reader.read([{ lane, after, limit: count + 1 }], never);
-    if (slice !== undefined && slice.events.length >= count) return slice;
-    await reader.waitForMore(never, LONG_MS);
+    const slices = await reader.read(requests, never);
+    const isFound = slices.every(({ predecessor }) => predecessor.kind !== 'unknown');
+    if (isFound && slices.every(isEnough)) return slices;
+    await reader.waitForMore(never, askEveryMs);
   }
+}
+
+function hasEvents({ events }: LaneSlice): boolean {
+  return events.length > 0;
 }
 
 function payloads(count: number, bytes = 0): Buffer[] {
