@@ -15,6 +15,8 @@ export interface DispatcherConfig {
   /** What the client of the subscription service dials. */
   readonly subscriptionTarget: string;
   readonly lanes: number;
+  /** Where events are read from; undefined when they are read from the store. */
+  readonly kafka: KafkaConfig | undefined;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
@@ -25,6 +27,12 @@ export interface DispatcherConfig {
   readonly ownership: 'shared' | 'sole';
   readonly shutdownTimeoutMs: number;
   readonly version: string;
+}
+
+export interface KafkaConfig {
+  /** Each `host:port`. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
 }
 
 /** What a process that composes the dispatcher decides itself. */
@@ -49,6 +57,10 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     address: settings.deliveryAddr.listen,
     subscriptionTarget: settings.subscriptionAddr.target,
     lanes: settings.lanes,
+    kafka:
+      settings.kafkaBrokers === undefined
+        ? undefined
+        : { brokers: settings.kafkaBrokers, topic: settings.kafkaTopic },
     retryScheduleMs: settings.retryScheduleMs,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
     retentionMs: settings.retentionMs,

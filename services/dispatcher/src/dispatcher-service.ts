@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
 import { createAddressPolicy } from '@billhook/destinations';
-import { openPostgresEventLog } from '@billhook/event-log';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
 import { createPool, keepDayPartitions, migrate, type Pool } from '@billhook/postgres';
@@ -10,10 +9,12 @@ import { createSecretBox } from '@billhook/secrets';
 
 import type { DispatcherConfig } from './config.ts';
 import { startDelivering } from './dispatching/delivering.ts';
+import { createEventLookup } from './dispatching/event-lookup.ts';
 import { createPing } from './dispatching/ping.ts';
 import { createTargets } from './dispatching/targets.ts';
 import { createWebhookSender } from './dispatching/webhook-sender.ts';
 import { DEFAULT_LIMITS } from './engine/limits.ts';
+import { openEventLog } from './event-log.ts';
 import { createDeliveryService } from './grpc/delivery-service.ts';
 import { createSender, type Sender } from './http/sender.ts';
 import { addLanes } from './postgres/lanes.ts';
@@ -21,9 +22,6 @@ import { migrations, SCHEMA } from './postgres/migrations.ts';
 import { createGrpcSource, createSubscriptionClient } from './subscriptions/grpc-source.ts';
 import { createSubscriptionView } from './subscriptions/view.ts';
 import { createWebhookHeaders } from './webhook/headers.ts';
-
-/** The schema of the event store that is read: the invoice service's. */
-const EVENT_STORE_SCHEMA = 'invoice';
 
 /** Recording, reading, claiming, loading lanes, and what the API asks. */
 const MAX_CONNECTIONS = 8;
@@ -55,11 +53,10 @@ export async function startDispatcherService(
   cleanup.defer(keepPartitions(pool, config, log));
   const subscriptions = createSubscriptionClient(config.subscriptionTarget);
   cleanup.defer(() => subscriptions.close());
-  const eventLog = await openPostgresEventLog(
-    { pool, log },
-    { schema: EVENT_STORE_SCHEMA, connectionString: config.databaseUrl },
-  );
+  const eventLog = await openEventLog({ pool, log }, config, 'follow');
   cleanup.defer(() => eventLog.close());
+  const lookup = createEventLookup(() => openEventLog({ pool, log }, config, 'look-up'));
+  cleanup.defer(() => lookup.close());
   const http = openSender(config, log);
   cleanup.defer(() => http.destroy());
 
@@ -76,6 +73,7 @@ export async function startDispatcherService(
       pool,
       leases: openLeases(leasePool, config, log),
       eventLog,
+      lookup,
       view,
       source: createGrpcSource(subscriptions),
       subscriptions,

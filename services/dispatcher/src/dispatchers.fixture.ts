@@ -102,6 +102,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           databaseUrl: database.connectionString,
           subscriptionTarget: `127.0.0.1:${set.port}`,
           lanes,
+          kafka: undefined,
           retryScheduleMs: Array.from({ length: 20 }, () => 300),
           deliveryTimeoutMs: TIMEOUT_MS,
           retentionMs: 86_400_000,

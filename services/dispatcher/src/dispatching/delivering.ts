@@ -14,6 +14,7 @@ import { startWatch, type SubscriptionSource } from '../subscriptions/watch.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import { createEffects } from './effects.ts';
 import { createEngineLoop, now, type EngineLoop } from './engine-loop.ts';
+import type { EventLookup } from './event-lookup.ts';
 import { createEventReader } from './event-reader.ts';
 import { createLaneKeeper } from './lane-keeper.ts';
 import { createOwnerRequests } from './owner-requests.ts';
@@ -27,6 +28,7 @@ export interface DeliveringDependencies {
   readonly pool: Pool;
   readonly leases: LaneLeases;
   readonly eventLog: EventLogReader;
+  readonly lookup: EventLookup;
   readonly view: SubscriptionView;
   readonly source: SubscriptionSource;
   readonly subscriptions: SubscriptionClient;
@@ -55,7 +57,7 @@ export async function startDelivering(
   deps: DeliveringDependencies,
   options: DeliveringOptions,
 ): Promise<Delivering> {
-  const { pool, leases, eventLog, view, source, subscriptions, sender, log } = deps;
+  const { pool, leases, eventLog, lookup, view, source, subscriptions, sender, log } = deps;
   const reading = new AbortController();
   const ended = new AbortController();
   const recorder = createRecorder({ pool, leases, log });
@@ -81,7 +83,7 @@ export async function startDelivering(
   });
   const barrier = createRevisionBarrier({ source, watch, log });
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
-  const requests = createOwnerRequests({ pool, eventLog, leases, loop, log });
+  const requests = createOwnerRequests({ pool, lookup, leases, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
   try {
     await leases.start(keeper.holder);

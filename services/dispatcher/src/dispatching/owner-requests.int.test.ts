@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { EventLogReader, LogRecord } from '@billhook/event-log';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
 import { createPool, migrate, type Pool } from '@billhook/postgres';
@@ -12,6 +14,7 @@ import { addLanes } from '../postgres/lanes.ts';
 import { migrations, SCHEMA } from '../postgres/migrations.ts';
 import { insertRequest } from '../postgres/requests.ts';
 import { createEngineLoop } from './engine-loop.ts';
+import { createEventLookup } from './event-lookup.ts';
 import { createOwnerRequests } from './owner-requests.ts';
 
 const database = useTestDatabase();
@@ -49,7 +52,7 @@ const emptyLog: EventLogReader = {
         events: [] satisfies LogRecord[],
       })),
     ),
-  waitForMore: () => Promise.resolve(),
+  waitForMore: (_, timeoutMs) => sleep(timeoutMs),
   close: () => Promise.resolve(),
 };
 
@@ -80,7 +83,8 @@ test('a request that cannot be read does not keep the others waiting', async () 
   await insertRequest(pool, readable);
 
   const ended = new AbortController();
-  const requests = createOwnerRequests({ pool, eventLog: emptyLog, leases, loop, log });
+  const lookup = createEventLookup(() => Promise.resolve(emptyLog));
+  const requests = createOwnerRequests({ pool, lookup, leases, loop, log });
   const running = requests.run(ended.signal);
   try {
     await vi.waitFor(() => expect(requested.map(({ position }) => position)).toEqual([2]), 5_000);

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { EventLogReader } from '@billhook/event-log';
 import type { LaneLeases, OwnedLane } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
@@ -9,9 +8,12 @@ import type { OwnerRequest } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import { readRequests, type StoredRequest } from '../postgres/requests.ts';
 import type { EngineLoop } from './engine-loop.ts';
+import type { EventLookup } from './event-lookup.ts';
 import { decode } from './event-reader.ts';
 
 const READ_EVERY_MS = 500;
+/** Requests in memory; beyond, none is read. */
+const MAX_KNOWN = 2_000;
 
 /** Hands the engine what others ask of the owner of its lanes. */
 export interface OwnerRequests {
@@ -24,23 +26,31 @@ export interface OwnerRequests {
 /** Makes the reader of requests. */
 export function createOwnerRequests(deps: {
   readonly pool: Pool;
-  readonly eventLog: EventLogReader;
+  readonly lookup: EventLookup;
   readonly leases: LaneLeases;
   readonly loop: EngineLoop;
   readonly log: Log;
 }): OwnerRequests {
-  const { pool, eventLog, leases, loop, log } = deps;
+  const { pool, lookup, leases, loop, log } = deps;
   /** Requests that the engine has, with the epoch under which it got them. */
   const known = new Map<string, OwnedLane>();
+  let failedLookups = 0;
 
-  async function prepare(request: StoredRequest, signal: AbortSignal): Promise<OwnerRequest> {
-    const { reviveAttempt, ...rest } = request;
-    if (reviveAttempt === undefined) return { ...rest, revive: undefined };
-    const { lane, position } = request;
-    const [slice] = await eventLog.read([{ lane, after: position - 1, limit: 1 }], signal);
-    const record = slice?.events[0];
-    if (record === undefined) throw new Error(`Lane ${lane} has no event at ${position}.`);
-    return { ...rest, revive: { event: decode(record), attempt: reviveAttempt } };
+  /** Revives a dead delivery: its event is read again, which may take a while. */
+  async function revive(request: StoredRequest, attempt: number, signal: AbortSignal) {
+    const { requestId, lane, position, endpointId } = request;
+    try {
+      const event = decode(await lookup.find(request, signal));
+      failedLookups = 0;
+      const revived = { requestId, lane, position, endpointId, revive: { event, attempt } };
+      loop.input((engine, now) => engine.requested([revived], now));
+    } catch (error) {
+      // It is read again, behind the others.
+      known.delete(requestId);
+      failedLookups += 1;
+      if (signal.aborted || failedLookups > 1) return;
+      log.warn({ err: error, lane, position }, 'a retry by hand waits: its event is not found');
+    }
   }
 
   async function step(signal: AbortSignal): Promise<void> {
@@ -49,18 +59,15 @@ export function createOwnerRequests(deps: {
     for (const [requestId, { lane, epoch }] of known) {
       if (held.get(lane) !== epoch) known.delete(requestId);
     }
-    if (held.size === 0) return;
+    if (held.size === 0 || known.size >= MAX_KNOWN) return;
     const requests = await readRequests(pool, [...held.keys()], [...known.keys()]);
-    if (requests.length === 0) return;
-    const settled = await Promise.allSettled(requests.map((request) => prepare(request, signal)));
-    const prepared = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    for (const { requestId, lane } of prepared) {
-      known.set(requestId, { lane, epoch: held.get(lane) ?? 0 });
+    const ready: OwnerRequest[] = [];
+    for (const { reviveAttempt, ...request } of requests) {
+      known.set(request.requestId, { lane: request.lane, epoch: held.get(request.lane) ?? 0 });
+      if (reviveAttempt === undefined) ready.push({ ...request, revive: undefined });
+      else void revive({ ...request, reviveAttempt }, reviveAttempt, signal);
     }
-    loop.input((engine, now) => engine.requested(prepared, now));
-    // One whose event cannot be read is tried again, and must not keep the others waiting.
-    const failed = settled.find((one) => one.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    if (ready.length > 0) loop.input((engine, now) => engine.requested(ready, now));
   }
 
   return {
