@@ -1,5 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
+/**
+ * The suite of `tests/end-to-end` runs on a system of one process and on a cluster. These files make
+ * a system of their own, so that once is enough; those in `tests/cluster` and `tests/chaos` need one.
+ */
+const notOnCluster = ['lifecycle', 'separate-services', 'late-registrations'].map(
+  (name) => `tests/end-to-end/${name}.test.ts`,
+);
+const onlyOnCluster = ['tests/{cluster,chaos}/*.test.ts'];
+
 /** Tests by what they need: nothing, a real Postgres, Kafka, or the whole system. */
 export default defineConfig({
   test: {
@@ -32,8 +41,22 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'cluster',
+          include: ['tests/end-to-end/*.test.ts', ...onlyOnCluster],
+          exclude: notOnCluster,
+          provide: { topology: 'cluster' },
+          globalSetup: ['libs/testing/src/global-setup.ts', 'libs/testing/src/kafka-setup.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'end-to-end',
           include: ['tests/**/*.test.ts'],
+          exclude: onlyOnCluster,
+          provide: { topology: 'standalone' },
           testTimeout: 180_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -68,7 +68,8 @@ describe('the gateway answers no 5xx', () => {
   });
 
   test('to what is no HTTP', async () => {
-    const [host = '', port = ''] = billhook.system.addresses.gateway.split(':');
+    const [gateway = ''] = billhook.system.addresses.gateway.split(',');
+    const [host = '', port = ''] = gateway.split(':');
     for (let round = 0; round < 20; round += 1) {
       const socket = connect({ host, port: Number(port) });
       const chunks: Buffer[] = [];

@@ -73,9 +73,15 @@ const CALL_TIMEOUT_MS = 20_000;
 /** Found again soon after a restart. */
 const RECONNECT_BACKOFF_MS = { initial: 50, max: 200 } as const;
 
-/** Makes a client of the services at an address. It connects when it is first used. */
+/**
+ * Makes a client of the services at an address. It connects when it is first used.
+ *
+ * @param address one, or the comma list of several copies that share the calls.
+ */
 export function createReflectedClient(address: string): ReflectedClient {
-  const client = new Client(address, credentials.createInsecure(), {
+  const client = new Client(`ipv4:${address}`, credentials.createInsecure(), {
+    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    'grpc.service_config_disable_resolution': 1,
     'grpc.initial_reconnect_backoff_ms': RECONNECT_BACKOFF_MS.initial,
     'grpc.max_reconnect_backoff_ms': RECONNECT_BACKOFF_MS.max,
     'grpc.enable_http_proxy': 0,

@@ -18,14 +18,26 @@ export type RestCalls = ReturnType<typeof createRestCalls>;
 
 const JSON_TYPE = 'application/json';
 
-/** Gives the calls of a gateway, made as plain curl makes them unless JSON is asked for. */
-export function createRestCalls(address: string) {
+/**
+ * Gives the calls of a gateway, made as plain curl makes them unless JSON is asked for.
+ *
+ * @param addresses of one gateway, or of several that take turns.
+ */
+export function createRestCalls(addresses: string) {
+  const gateways = addresses.split(',');
+  let calls = 0;
+
+  const next = (path: string): string => {
+    calls += 1;
+    return `http://${gateways[calls % gateways.length]}${path}`;
+  };
+
   const send = (
     path: string,
     body: string | Uint8Array<ArrayBuffer>,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Response> =>
-    fetch(`http://${address}${path}`, {
+    fetch(next(path), {
       method: 'POST',
       headers: { 'content-type': JSON_TYPE, ...headers },
       body,
@@ -42,7 +54,7 @@ export function createRestCalls(address: string) {
 
   return {
     send,
-    get: (path: string) => fetch(`http://${address}${path}`),
+    get: (path: string) => fetch(next(path)),
     register: (event: string, url: string) => forJson<Registration>('/register', { event, url }),
     unregister: (event: string, url: string) =>
       forJson<Registration>('/unregister', { event, url }),

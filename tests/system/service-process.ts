@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -18,27 +19,46 @@ export interface Running {
   readonly ended: Promise<number | undefined>;
 }
 
+/** Where and how a process runs. */
+interface ProcessPlace {
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether the Ctrl-C of a terminal passes it by, so that whoever started it decides when it ends. */
+  readonly ownSession?: boolean;
+}
+
 /** Starts a program of a service. */
 export function run(
   main: string,
-  place: { readonly folder: string; readonly env: NodeJS.ProcessEnv },
+  place: ProcessPlace,
   sinks: { readonly output: (line: string) => void; readonly log: (line: string) => void },
 ): Running {
   const child = spawn(process.execPath, [main], {
     cwd: place.folder,
     env: place.env,
+    detached: place.ownSession ?? false,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   readLines(child.stdout, sinks.output);
   readLines(child.stderr, sinks.log);
-  // A run of tests that is cut off must not leave it behind.
-  const killWithTests = () => child.kill('SIGKILL');
-  process.once('exit', killWithTests);
+  endWithThisProcess(child);
   const ended = once(child, 'close').then(() => {
-    process.off('exit', killWithTests);
+    alive.delete(child);
     return child.exitCode ?? undefined;
   });
   return { pid: child.pid ?? 0, kill: (signal) => child.kill(signal), ended };
+}
+
+const alive = new Set<ChildProcess>();
+
+/** A run of tests that is cut off must not leave it behind. */
+function endWithThisProcess(child: ChildProcess): void {
+  alive.add(child);
+  if (!process.listeners('exit').includes(killAlive)) process.on('exit', killAlive);
+}
+
+function killAlive(): void {
+  alive.forEach((child) => child.kill('SIGKILL'));
 }
 
 function readLines(stream: Readable, take: (line: string) => void): void {

@@ -1,7 +1,10 @@
 /** Environment variables, such as `BILLHOOK_RETRY_SCHEDULE`. */
 export type SystemSettings = Readonly<Record<string, string>>;
 
-/** Where the services of a system listen, as `host:port`. */
+/**
+ * Where the services of a system listen, as `host:port`; where a service has several copies, as a
+ * comma list of them.
+ */
 export interface Addresses {
   readonly gateway: string;
   readonly invoice: string;
