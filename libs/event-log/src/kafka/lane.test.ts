@@ -43,6 +43,17 @@ describe('a lane', () => {
     }
   });
 
+  it('is found though nothing but repeats follows where it is looked for', () => {
+    const positions = [...range(1, 20), ...range(5, 10)];
+    for (const after of range(1, 19)) {
+      for (const offset of range(0, 19)) {
+        const { reader } = start(positions, { after, offset });
+        expect(reader.readAll()).toEqual(range(after + 1, 20));
+      }
+    }
+    expect(start(positions, { after: 15, offset: 23 }).reader.readAll()).toEqual(range(16, 20));
+  });
+
   it('is found though the log lost its beginning', () => {
     const { reader } = start(range(11, 30), { after: 15, low: 500 });
     expect(reader.readAll()).toEqual(range(16, 30));
@@ -109,6 +120,14 @@ describe('a lane', () => {
     expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'lost_tail', position: 20 });
     partition.append(range(6, 22));
     expect(reader.readAll()).toEqual([21, 22]);
+  });
+
+  it('notices at once that the partition begins again', () => {
+    const { partition, reader } = start(range(1, 20));
+    reader.readAll();
+    partition.replace(range(1, 5));
+    expect(reader.readAll(SOON_STEPS)).toEqual([]);
+    expect(reader.end(SOON_STEPS)).toMatchObject({ kind: 'halted', reason: 'lost_tail' });
   });
 
   it('finds its place in a log that was made anew and has grown past it unseen', () => {
@@ -201,6 +220,8 @@ describe('a lane', () => {
 const MAX_EVENTS = 16;
 const MAX_BATCH = 5;
 const ENOUGH_STEPS = 400;
+/** Less than a lane is quiet before its place is checked. */
+const SOON_STEPS = 20;
 
 /** A partition in memory. It hands out batches of a few records, as Kafka would. */
 class ModelPartition {
@@ -299,9 +320,9 @@ class Reader {
   }
 
   /** The positions that come until nothing more does. */
-  readAll(): number[] {
+  readAll(steps = ENOUGH_STEPS): number[] {
     const found: number[] = [];
-    for (let step = 0; step < ENOUGH_STEPS; step += 1) {
+    for (let step = 0; step < steps; step += 1) {
       const check = this.#read();
       for (const record of check.events) found.push(record.position);
       this.#partition.step();
@@ -310,8 +331,8 @@ class Reader {
   }
 
   /** What the lane says after a while. */
-  end(): SliceCheck<LogRecord> {
-    this.readAll();
+  end(steps = ENOUGH_STEPS): SliceCheck<LogRecord> {
+    this.readAll(steps);
     return this.#read();
   }
 

@@ -50,7 +50,7 @@ describe('an event as a record of Kafka', () => {
   });
 
   it('survives the way there and back', () => {
-    const text = fc.string({ unit: 'binary', minLength: 1 }).filter((each) => each.isWellFormed());
+    const text = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('a/b', 'Straße', '漢字 😀'));
     const whole = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
     const arbitrary = fc.record({
       lane: fc.constant(3),
@@ -62,7 +62,7 @@ describe('an event as a record of Kafka', () => {
       streamId: text,
       version: whole,
       type: text,
-      data: fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+      data: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
       recordedAtMs: fc.integer({ min: 0, max: Date.parse('9999-12-31T23:59:59.999Z') }),
       traceparent: fc.constantFrom(undefined, record.traceparent),
       offset: fc.constant(1_000),
