@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createAddressPolicy } from '@billhook/destinations';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
-import { createPool, keepDayPartitions, migrate, type Pool } from '@billhook/postgres';
+import { createPool, keepDayPartitions, listen, migrate, type Pool } from '@billhook/postgres';
 import type { Log, RunningService } from '@billhook/runtime';
 import { createSecretBox } from '@billhook/secrets';
 
@@ -19,6 +19,7 @@ import { createDeliveryService } from './grpc/delivery-service.ts';
 import { createSender, type Sender } from './http/sender.ts';
 import { addLanes } from './postgres/lanes.ts';
 import { migrations, SCHEMA } from './postgres/migrations.ts';
+import { REQUEST_CHANNEL } from './postgres/requests.ts';
 import { createGrpcSource, createSubscriptionClient } from './subscriptions/grpc-source.ts';
 import { createSubscriptionView } from './subscriptions/view.ts';
 import { createWebhookHeaders } from './webhook/headers.ts';
@@ -88,6 +89,13 @@ export async function startDispatcherService(
   cleanup.defer(async () => {
     await Promise.all([server?.stop(stopTimeoutMs), delivering.stop(stopTimeoutMs)]);
   });
+  const listener = await listen({
+    connectionString: config.databaseUrl,
+    channel: REQUEST_CHANNEL,
+    onNotify: () => delivering.wake(),
+    log,
+  });
+  cleanup.defer(() => listener.close());
   const { barrier } = delivering;
   const ping = createPing({ barrier, view, sender }, { timeoutMs: config.deliveryTimeoutMs });
   const service = createDeliveryService({ pool, view, ping });

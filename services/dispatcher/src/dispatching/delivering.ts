@@ -3,7 +3,7 @@ import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
-import { Engine } from '../engine/engine.ts';
+import { Engine, type EngineUsage } from '../engine/engine.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createRevisionBarrier, type RevisionBarrier } from '../subscriptions/barrier.ts';
@@ -17,6 +17,7 @@ import { createEngineLoop, now, type EngineLoop } from './engine-loop.ts';
 import type { EventLookup } from './event-lookup.ts';
 import { createEventReader } from './event-reader.ts';
 import { createLaneKeeper } from './lane-keeper.ts';
+import { createLateAnswers, type LateAnswers } from './late-answers.ts';
 import { createOwnerRequests } from './owner-requests.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
@@ -45,9 +46,12 @@ export interface DeliveringOptions {
 /** The engine at work on the lanes of this process. */
 export interface Delivering {
   readonly barrier: RevisionBarrier;
+  /** Something is asked of the owner of a lane. */
+  wake(): void;
   /**
-   * Begins nothing new, parks what was not sent, waits for the answers to what is in flight, records
-   * them and gives the lanes up. What is not answered after `timeoutMs` is left to a successor.
+   * Begins nothing new, parks what was not sent and gives the lanes up, within a second. It waits for
+   * the answers to what is in flight and leaves them to the new owners. What is not answered after
+   * `timeoutMs` is theirs to send again.
    */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -61,6 +65,7 @@ export async function startDelivering(
   const reading = new AbortController();
   const ended = new AbortController();
   const recorder = createRecorder({ pool, leases, log });
+  const lateAnswers = createLateAnswers({ pool, log }, ended.signal);
   const loop: EngineLoop = createEngineLoop(
     createEngine(view, options),
     createEffects(
@@ -69,6 +74,7 @@ export async function startDelivering(
         recorder,
         leases,
         sender,
+        lateAnswers,
         subscriptions,
         log,
         signal: ended.signal,
@@ -83,7 +89,7 @@ export async function startDelivering(
   });
   const barrier = createRevisionBarrier({ source, watch, log });
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
-  const requests = createOwnerRequests({ pool, lookup, leases, loop, log });
+  const requests = createOwnerRequests({ pool, lookup, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
   try {
     await leases.start(keeper.holder);
@@ -99,13 +105,14 @@ export async function startDelivering(
 
   return {
     barrier,
+    wake: () => requests.wake(),
     async stop(timeoutMs) {
       // What they still bring is of lanes that take nothing in any more.
       reading.abort();
       keeper.stop();
       loop.input((engine, at) => engine.drain(at));
       leases.leave();
-      await drained(loop, timeoutMs);
+      await drained(() => isDone(loop.engine.usage(), lateAnswers), timeoutMs);
       ended.abort();
       clearInterval(leaseTimer);
       loop.stop();
@@ -134,10 +141,14 @@ function idsOf({ changed, removed }: ViewChanges): string[] {
   return [...changed, ...removed].map(({ endpointId }) => endpointId);
 }
 
-/** Waits until the engine has given all its lanes up. */
-async function drained(loop: EngineLoop, timeoutMs: number): Promise<void> {
+/** All lanes are given up, and all that was in flight is answered, in time or late. */
+function isDone({ lanes, inFlight }: EngineUsage, lateAnswers: LateAnswers): boolean {
+  return lanes === 0 && inFlight === 0 && lateAnswers.waiting() === 0;
+}
+
+async function drained(isDrained: () => boolean, timeoutMs: number): Promise<void> {
   const deadlineMs = now().monotonicMs + timeoutMs;
-  while (loop.engine.usage().lanes > 0 && now().monotonicMs < deadlineMs) {
+  while (!isDrained() && now().monotonicMs < deadlineMs) {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_EVERY_MS));
   }
 }

@@ -6,13 +6,14 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
-import type { Claim, Effect } from '../engine/effect.ts';
+import type { Claim, Effect, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
-import { readDueRows } from '../postgres/claim.ts';
+import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
 import type { Recorder } from '../postgres/recorder.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
 import type { EngineLoop } from './engine-loop.ts';
+import type { LateAnswers } from './late-answers.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
 const CLAIM_AGAIN_AFTER_MS = 200;
@@ -24,6 +25,7 @@ export interface EffectDependencies {
   readonly recorder: Recorder;
   readonly leases: LaneLeases;
   readonly sender: WebhookSender;
+  readonly lateAnswers: LateAnswers;
   readonly subscriptions: SubscriptionClient;
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
@@ -44,7 +46,7 @@ export function createEffects(
   deps: EffectDependencies,
   loopOf: () => EngineLoop,
 ): (effect: Effect) => void {
-  const { pool, recorder, leases, sender, subscriptions, log, signal } = deps;
+  const { pool, recorder, leases, sender, lateAnswers, subscriptions, log, signal } = deps;
 
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
@@ -60,10 +62,19 @@ export function createEffects(
   }
 
   async function claim(claims: readonly Claim[]): Promise<void> {
+    const results = await untilRead(() => readDueRows(pool, claims, Date.now()));
+    loopOf().input((engine, now) => engine.claimed(results, now));
+  }
+
+  async function find(searches: readonly RowSearch[]): Promise<void> {
+    const rows = await untilRead(() => readAnsweredRows(pool, searches));
+    loopOf().input((engine, now) => engine.found(rows, now));
+  }
+
+  async function untilRead<Rows>(read: () => Promise<Rows>): Promise<Rows> {
     for (let failures = 1; ; failures += 1) {
       try {
-        const results = await readDueRows(pool, claims, Date.now());
-        return loopOf().input((engine, now) => engine.claimed(results, now));
+        return await read();
       } catch (error) {
         if (failures === 1) log.warn({ err: error }, 'waiting deliveries could not be read');
         await sleep(CLAIM_AGAIN_AFTER_MS, undefined, { signal });
@@ -101,6 +112,10 @@ export function createEffects(
         return unlessAborted(record(effect.recording));
       case 'claim':
         return unlessAborted(claim(effect.claims));
+      case 'find':
+        return unlessAborted(find(effect.searches));
+      case 'answered_late':
+        return lateAnswers.leave(effect.answer);
       case 'report_gone':
         return unlessAborted(reportGone(effect));
       case 'release':

@@ -77,7 +77,15 @@ describe('the loop around the engine', () => {
     });
     loop.input((engine, now) => {
       engine.laneGained(
-        { lane: 0, epoch: 1, progress: 0, mark: undefined, settledAhead: [], parked: [] },
+        {
+          lane: 0,
+          epoch: 1,
+          progress: 0,
+          mark: undefined,
+          settledAhead: [],
+          parked: [],
+          lateAnswers: [],
+        },
         now,
       );
       engine.drain(now);

@@ -20,9 +20,10 @@ export interface LaneKeeper {
 }
 
 /**
- * Makes the keeper. A lane that is gained is loaded under its fence, and the view of the endpoints
- * brought up to date, before the engine has it: rows that a predecessor parked are then judged by
- * a view that is no older than the one they were matched by.
+ * Makes the keeper. When a lane is gained, the view of the endpoints is brought up to date, and the
+ * lane is loaded under its fence, before the engine has it: rows that a predecessor parked are then
+ * judged by a view that is no older than the one they were matched by. It is loaded last, so that what
+ * former owners were answered meanwhile counts before anything is sent again.
  */
 export function createLaneKeeper(deps: {
   readonly pool: Pool;
@@ -38,9 +39,9 @@ export function createLaneKeeper(deps: {
   async function load(lane: number, epoch: number, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures += 1) {
       try {
+        await barrier.awaitCurrent(signal);
         const gained = await loadUnderFence(lane, epoch);
         if (gained === undefined) return leases.refused(lane, epoch);
-        await barrier.awaitCurrent(signal);
         signal.throwIfAborted();
         loading.delete(lane);
         return loop.input((engine, at) => engine.laneGained(gained, at));

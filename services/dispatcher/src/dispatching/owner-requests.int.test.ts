@@ -74,7 +74,15 @@ test('a request that cannot be read does not keep the others waiting', async () 
   const epoch = leases.held().get(LANE) ?? 0;
   loop.input((it, now) =>
     it.laneGained(
-      { lane: LANE, epoch, progress: 0, mark: undefined, settledAhead: [], parked: [] },
+      {
+        lane: LANE,
+        epoch,
+        progress: 0,
+        mark: undefined,
+        settledAhead: [],
+        parked: [],
+        lateAnswers: [],
+      },
       now,
     ),
   );
@@ -84,7 +92,7 @@ test('a request that cannot be read does not keep the others waiting', async () 
 
   const ended = new AbortController();
   const lookup = createEventLookup(() => Promise.resolve(emptyLog));
-  const requests = createOwnerRequests({ pool, lookup, leases, loop, log });
+  const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);
   try {
     await vi.waitFor(() => expect(requested.map(({ position }) => position)).toEqual([2]), 5_000);

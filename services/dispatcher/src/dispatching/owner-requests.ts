@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { LaneLeases, OwnedLane } from '@billhook/lane-leases';
+import type { OwnedLane } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { OwnerRequest } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
+import { readAnswers } from '../postgres/late-answers.ts';
 import { readRequests, type StoredRequest } from '../postgres/requests.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { EventLookup } from './event-lookup.ts';
@@ -13,12 +14,14 @@ import { decode } from './event-reader.ts';
 
 const READ_EVERY_MS = 500;
 /** Requests in memory; beyond, none is read. */
-const MAX_KNOWN = 2_000;
+const MAX_KNOWN = 4_000;
 
-/** Hands the engine what others ask of the owner of its lanes. */
+/** Hands the engine what others ask of the owner of its lanes, and what former owners were answered. */
 export interface OwnerRequests {
   /** Reads requests until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
+  /** Something was asked: reads at once. */
+  wake(): void;
   /** The requests of a recording are carried out. */
   recorded(recording: Recording): void;
 }
@@ -27,13 +30,14 @@ export interface OwnerRequests {
 export function createOwnerRequests(deps: {
   readonly pool: Pool;
   readonly lookup: EventLookup;
-  readonly leases: LaneLeases;
   readonly loop: EngineLoop;
   readonly log: Log;
 }): OwnerRequests {
-  const { pool, lookup, leases, loop, log } = deps;
+  const { pool, lookup, loop, log } = deps;
   /** Requests that the engine has, with the epoch under which it got them. */
   const known = new Map<string, OwnedLane>();
+  const knownAnswers = new Map<string, OwnedLane>();
+  let woken = new AbortController();
   let failedLookups = 0;
 
   /** Revives a dead delivery: its event is read again, which may take a while. */
@@ -53,21 +57,36 @@ export function createOwnerRequests(deps: {
     }
   }
 
-  async function step(signal: AbortSignal): Promise<void> {
-    const owned = new Set(loop.engine.lanes().map(({ lane }) => lane));
-    const held = new Map([...leases.held()].filter(([lane]) => owned.has(lane)));
-    for (const [requestId, { lane, epoch }] of known) {
-      if (held.get(lane) !== epoch) known.delete(requestId);
-    }
-    if (held.size === 0 || known.size >= MAX_KNOWN) return;
-    const requests = await readRequests(pool, [...held.keys()], [...known.keys()]);
+  async function readOwnerRequests(
+    owned: ReadonlyMap<number, number>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const requests = await readRequests(pool, [...owned.keys()], [...known.keys()]);
     const ready: OwnerRequest[] = [];
     for (const { reviveAttempt, ...request } of requests) {
-      known.set(request.requestId, { lane: request.lane, epoch: held.get(request.lane) ?? 0 });
+      known.set(request.requestId, { lane: request.lane, epoch: owned.get(request.lane) ?? 0 });
       if (reviveAttempt === undefined) ready.push({ ...request, revive: undefined });
       else void revive({ ...request, reviveAttempt }, reviveAttempt, signal);
     }
     if (ready.length > 0) loop.input((engine, now) => engine.requested(ready, now));
+  }
+
+  async function readLateAnswers(owned: ReadonlyMap<number, number>): Promise<void> {
+    const answers = await readAnswers(pool, [...owned.keys()], [...knownAnswers.keys()]);
+    for (const { answerId, lane } of answers) {
+      knownAnswers.set(answerId, { lane, epoch: owned.get(lane) ?? 0 });
+    }
+    if (answers.length > 0) loop.input((engine, now) => engine.answeredLate(answers, now));
+  }
+
+  async function step(signal: AbortSignal): Promise<void> {
+    const owned = new Map(loop.engine.lanes().map(({ lane, epoch }) => [lane, epoch]));
+    forgetUnless(known, owned);
+    forgetUnless(knownAnswers, owned);
+    if (owned.size === 0) return;
+    // What is answered need not be sent again: it comes first.
+    if (knownAnswers.size < MAX_KNOWN) await readLateAnswers(owned);
+    if (known.size < MAX_KNOWN) await readOwnerRequests(owned, signal);
   }
 
   return {
@@ -83,13 +102,24 @@ export function createOwnerRequests(deps: {
             log.warn({ err: error }, 'requests could not be read');
           }
         }
-        await sleep(READ_EVERY_MS, undefined, { signal }).catch(() => undefined);
+        const either = AbortSignal.any([signal, woken.signal]);
+        await sleep(READ_EVERY_MS, undefined, { signal: either }).catch(() => undefined);
+        if (woken.signal.aborted) woken = new AbortController();
       }
     },
+    wake: () => woken.abort(),
     recorded(recording) {
-      for (const { carriedOut } of recording.lanes) {
+      for (const { carriedOut, answersTaken } of recording.lanes) {
         for (const { requestId } of carriedOut) known.delete(requestId);
+        for (const answerId of answersTaken) knownAnswers.delete(answerId);
       }
     },
   };
+}
+
+/** What was handed on under an epoch that is over is left to the next owner. */
+function forgetUnless(known: Map<string, OwnedLane>, owned: ReadonlyMap<number, number>): void {
+  for (const [id, { lane, epoch }] of known) {
+    if (owned.get(lane) !== epoch) known.delete(id);
+  }
 }

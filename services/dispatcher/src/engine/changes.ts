@@ -56,7 +56,7 @@ function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): vo
   if (delivery.state === 'settled' || delivery.state === 'in_flight') return;
   const { view } = delivery.endpointLane.endpoint;
   if (view !== undefined && state.options.matches(view, delivery.event)) return;
-  settleUnsent(state, delivery, { settlement: 'cancelled', detail: 'unregistered', now });
+  settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
 }
 
 function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {

@@ -79,6 +79,7 @@ function takeRow(state: EngineState, { endpointLane, row }: Claimed, now: Now): 
     ordered: row.ordered,
     state: 'parked',
     attempt: row.attempt,
+    isUnanswered: row.inFlight,
     entry: undefined,
     startedAtMs: 0,
     revision: 0,
@@ -90,9 +91,9 @@ function takeRow(state: EngineState, { endpointLane, row }: Claimed, now: Now): 
   claimed.set(row.event.position, delivery);
   hold(state, delivery);
   if (isCancelled) {
-    settleUnsent(state, delivery, { settlement: 'cancelled', detail: 'unregistered', now });
+    settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
   } else if (row.ordered && now.wallMs - row.event.recordedAtMs > options.retentionMs) {
-    settleUnsent(state, delivery, { settlement: 'dead', detail: 'waited too long', now });
+    settleUnsent(state, delivery, { settlement: 'dead', reason: 'waited too long', now });
   } else {
     enqueue(state, delivery);
   }

@@ -55,6 +55,8 @@ export interface Delivery {
   state: DeliveryState;
   /** Attempts made or under way. */
   attempt: number;
+  /** An earlier owner made the last attempt, and its answer has not come. */
+  isUnanswered: boolean;
   /** Its place above progress; absent once a parked row stands for it. */
   entry: LaneEntry | undefined;
   /** When the attempt under way began, wall clock. */

@@ -4,7 +4,7 @@ import { becomeRow, BLOCKED_PAIRS_SHARE } from './endpoint-lane.ts';
 import { isActive } from './endpoint.ts';
 import { settledAbove, type EventMark, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
-import type { LaneRecording, ParkedRow } from './recording.ts';
+import type { LaneRecording, ParkedRow, RowRetry } from './recording.ts';
 
 /** What decides how far progress moves with a recording. */
 export interface DraftRules {
@@ -64,15 +64,21 @@ function park(delivery: Delivery, rules: DraftRules): ParkedRow {
   delivery.entry = undefined;
   if (delivery.state === 'in_flight') {
     delivery.endpointLane.claimed.set(delivery.event.position, delivery);
-    delivery.notBeforeMs = delivery.startedAtMs + rules.deliveryTimeoutMs + IN_FLIGHT_MARGIN_MS;
+    delivery.notBeforeMs = afterDeadlineMs(delivery, rules);
   }
   return {
     event: delivery.event,
     endpointId: delivery.endpointLane.endpoint.id,
     attempt: delivery.attempt,
+    inFlight: delivery.state === 'in_flight',
     notBeforeMs: delivery.notBeforeMs,
     ordered: delivery.ordered,
   };
+}
+
+/** When somebody else may send what is in flight: its sender has given up by then. */
+function afterDeadlineMs({ startedAtMs }: Delivery, { deliveryTimeoutMs }: DraftRules): number {
+  return startedAtMs + deliveryTimeoutMs + IN_FLIGHT_MARGIN_MS;
 }
 
 interface Passed {
@@ -91,19 +97,34 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
     settledAhead: settledAbove(window, passed.progress),
     attempts: window.attempts,
     settledRows: window.settledRows,
-    retriedRows: window.retriedRows,
+    retriedRows: [...window.retriedRows, ...leaveInFlight(window, passed.rules)],
     parkedRows: passed.parkedRows,
     cancelEndpoints: [...window.cancelEndpoints],
     carriedOut: window.carriedOut,
+    answersTaken: window.answersTaken,
     listEndpoints: takeCaughtUp(window, passed),
   };
   window.attempts = [];
   window.settledRows = [];
   window.retriedRows = [];
   window.carriedOut = [];
+  window.answersTaken = [];
   window.cancelEndpoints.clear();
   window.unwrittenSinceMs = window.catchingUp.size > 0 ? passed.rules.now.monotonicMs : Infinity;
   return recording;
+}
+
+/** Notes in claimed rows that another attempt of theirs is under way. */
+function leaveInFlight(window: LaneWindow, rules: DraftRules): RowRetry[] {
+  const left = [...window.leftInFlight].filter(({ state }) => state === 'in_flight');
+  window.leftInFlight.clear();
+  return left.map((delivery) => ({
+    position: delivery.event.position,
+    endpointId: delivery.endpointLane.endpoint.id,
+    attempt: delivery.attempt,
+    inFlight: true,
+    notBeforeMs: afterDeadlineMs(delivery, rules),
+  }));
 }
 
 /** Endpoints that have so few rows, these included, that their pairs fit the share. */

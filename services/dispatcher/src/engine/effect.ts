@@ -1,6 +1,6 @@
 import type { AttemptOutcome, Delivery, LogEvent } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import type { EventMark } from './lane-window.ts';
+import type { EventMark, LaneWindow } from './lane-window.ts';
 import type { Recording } from './recording.ts';
 
 /** A moment on both clocks: wall clock for what is stored, monotonic for ages and leases. */
@@ -25,6 +25,10 @@ export type Effect =
       /** The revision of the set of endpoints with which it was called. */
       readonly revision: number;
     }
+  /** Read the rows that late answers are for; answer with `found`. */
+  | { readonly kind: 'find'; readonly searches: readonly RowSearch[] }
+  /** The answer came when the lane was given up: leave it to the new owner. */
+  | { readonly kind: 'answered_late'; readonly answer: LateAnswer }
   /** Everything of the lane is recorded: give up its lease. */
   | { readonly kind: 'release'; readonly lane: number; readonly epoch: number }
   /** The fence refused a write: the lease of the lane is not ours any more. */
@@ -50,6 +54,8 @@ export interface ClaimedRow {
   readonly event: LogEvent;
   /** Attempts made. */
   readonly attempt: number;
+  /** The last attempt is still under way, or was never answered. */
+  readonly inFlight: boolean;
   readonly ordered: boolean;
 }
 
@@ -67,6 +73,37 @@ export interface ReadRequest {
 export interface Answer {
   readonly delivery: Delivery;
   readonly outcome: AttemptOutcome;
+}
+
+/** The answer to an attempt of somebody who gave the lane up, or lost it, before it came. */
+export interface LateAnswer {
+  readonly lane: number;
+  readonly position: number;
+  readonly endpointId: string;
+  readonly attempt: number;
+  /** When the attempt began, wall clock. */
+  readonly startedAtMs: number;
+  /** The revision of the set of endpoints when it began. */
+  readonly revision: number;
+  readonly outcome: AttemptOutcome;
+}
+
+/** A late answer as the new owner reads it. */
+export interface StoredAnswer extends LateAnswer {
+  readonly answerId: string;
+}
+
+/** Asks for the row that a late answer is for. */
+export interface RowSearch {
+  readonly window: LaneWindow;
+  readonly answer: StoredAnswer;
+}
+
+/** What a search found. */
+export interface FoundRow {
+  readonly search: RowSearch;
+  /** Absent when there is none any more. */
+  readonly row: ClaimedRow | undefined;
 }
 
 /** What somebody asks of the owner of a lane. */

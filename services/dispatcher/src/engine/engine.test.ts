@@ -9,6 +9,7 @@ const ROUGH: Behaviour = {
   failureRate: 0.3,
   hangRate: 0.05,
   goneRate: 0,
+  slowRate: 0.05,
   refusedRecordingRate: 0.02,
   slowStoreRate: 0.01,
 };
@@ -97,6 +98,21 @@ describe.each(SEEDS)('with seed %i', (seed) => {
     });
     calmDown(world);
     expectDelivered(world, events);
+  });
+
+  test('lanes that are passed on and processes that stop send nothing twice', () => {
+    // Every receiver answers within the deadline, and Postgres does at once.
+    const behaviour = { ...CALM, failureRate: 0.2, slowRate: 0.4 };
+    const world = start(seed, { ...TOGETHER, processes: 3, behaviour });
+    const events = live(world, seed, (random) => {
+      if (random() < 0.4) world.handOver();
+      if (random() < 0.1) world.drain();
+    });
+    world.behaviour = CALM;
+    world.run(CALM_DOWN_MS);
+    expectDelivered(world, events);
+    expect(world.subscribers.repeats).toBe(0);
+    expect(world.store.loggedAgain).toBe(0);
   });
 
   test('a paused endpoint gets everything in order once it is resumed', () => {

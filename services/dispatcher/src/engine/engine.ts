@@ -1,8 +1,25 @@
 import { takeChanges } from './changes.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
-import type { Answer, ClaimResult, Effect, Now, OwnerRequest, ReadRequest } from './effect.ts';
-import { dropLane, endLane, gainLane, releaseFinished, type GainedLane } from './lanes.ts';
+import type {
+  Answer,
+  ClaimResult,
+  Effect,
+  FoundRow,
+  Now,
+  OwnerRequest,
+  ReadRequest,
+  StoredAnswer,
+} from './effect.ts';
+import {
+  dropLane,
+  endLane,
+  gainLane,
+  handOverDue,
+  releaseFinished,
+  type GainedLane,
+} from './lanes.ts';
 import type { LaneWindow } from './lane-window.ts';
+import { searchRows, takeFound, takeLateAnswer } from './late-answers.ts';
 import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
@@ -35,16 +52,16 @@ export class Engine {
     this.advance(now);
   }
 
-  /** Another process is to have the lane: give it up at once, with what is in flight parked. */
+  /** Another process is to have the lane: give it up within a second. */
   handOver(lane: number, now: Now): void {
-    endLane(this.state, lane, { phase: 'handing_over', now });
+    endLane(this.state, lane, now);
     this.advance(now);
   }
 
-  /** The process stops: give up every lane once what is in flight is answered and recorded. */
+  /** The process stops: give up every lane within a second. */
   drain(now: Now): void {
     for (const lane of this.state.windows.keys()) {
-      endLane(this.state, lane, { phase: 'draining', now });
+      endLane(this.state, lane, now);
     }
     this.advance(now);
   }
@@ -86,6 +103,19 @@ export class Engine {
     this.advance(now);
   }
 
+  /** Answers to attempts of former owners were read. */
+  answeredLate(answers: readonly StoredAnswer[], now: Now): void {
+    for (const answer of answers) takeLateAnswer(this.state, answer, now);
+    this.advance(now);
+  }
+
+  /** The rows of late answers were read. */
+  found(rows: readonly FoundRow[], now: Now): void {
+    this.state.claimUnderWay = false;
+    for (const row of rows) takeFound(this.state, row, now);
+    this.advance(now);
+  }
+
   /** Somebody asks something of the owner of a lane. */
   requested(requests: readonly OwnerRequest[], now: Now): void {
     for (const request of requests) takeRequest(this.state, request, now);
@@ -116,7 +146,8 @@ export class Engine {
 
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */
   wakeAt(): Now {
-    return { monotonicMs: recordAtMs(this.state), wallMs: this.state.dueTimes.earliestMs() };
+    const monotonicMs = Math.min(recordAtMs(this.state), this.state.handOverAtMs);
+    return { monotonicMs, wallMs: this.state.dueTimes.earliestMs() };
   }
 
   /** What it holds now, against its limits. */
@@ -126,7 +157,9 @@ export class Engine {
   }
 
   private advance(now: Now): void {
+    handOverDue(this.state, now);
     sendQueued(this.state, now);
+    searchRows(this.state, now);
     claimDue(this.state, now);
     recordDue(this.state, now);
     releaseFinished(this.state);

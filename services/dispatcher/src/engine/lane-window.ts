@@ -1,4 +1,5 @@
 import type { Delivery, LogEvent } from './delivery.ts';
+import type { StoredAnswer } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import type { AttemptRecord, CarriedOut, RowKey, RowRetry } from './recording.ts';
 
@@ -45,6 +46,11 @@ export interface LaneWindow {
   settledRows: RowKey[];
   retriedRows: RowRetry[];
   carriedOut: CarriedOut[];
+  answersTaken: string[];
+  /** Late answers to what was not read yet, by position. */
+  readonly answersAhead: Map<number, StoredAnswer[]>;
+  /** Claimed rows whose attempts are under way while the lane is given up. */
+  readonly leftInFlight: Set<Delivery>;
   /** Endpoints that were unregistered while rows of theirs wait. */
   readonly cancelEndpoints: Set<string>;
   /** Lagging endpoints that may have few enough rows to be known again. */
@@ -54,14 +60,16 @@ export interface LaneWindow {
   /** Since when progress lags behind what was read, monotonic clock; Infinity when it does not. */
   behindSinceMs: number;
   phase: LanePhase;
+  /** When a draining lane is handed over with what is still in flight, monotonic clock. */
+  handOverAtMs: number;
 }
 
 /**
  * - `owned`: events are read and sent.
  * - `draining`: nothing new is read or sent; the lane is given up when every answer is recorded.
- * - `handing_over`: the same, but what is in flight is parked as it is, so that the lane is given
- *   up at once.
- * - `lost`: another process may own it; whatever still comes of it is dropped.
+ * - `handing_over`: they took too long: what is in flight is parked as it is, so that the lane is
+ *   given up at once.
+ * - `lost`: another process may own it; the answers that still come are left to that one.
  */
 export type LanePhase = 'owned' | 'draining' | 'handing_over' | 'lost';
 
@@ -94,11 +102,15 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     settledRows: [],
     retriedRows: [],
     carriedOut: [],
+    answersTaken: [],
+    answersAhead: new Map(),
+    leftInFlight: new Set(),
     cancelEndpoints: new Set(),
     catchingUp: new Set(),
     unwrittenSinceMs: Infinity,
     behindSinceMs: Infinity,
     phase: 'owned',
+    handOverAtMs: Infinity,
   };
 }
 
@@ -109,9 +121,25 @@ export function hasUnwritten(window: LaneWindow): boolean {
     window.settledRows.length > 0 ||
     window.retriedRows.length > 0 ||
     window.carriedOut.length > 0 ||
+    window.answersTaken.length > 0 ||
+    window.leftInFlight.size > 0 ||
     window.cancelEndpoints.size > 0 ||
     window.catchingUp.size > 0
   );
+}
+
+/** Finds the event at a position, if it is above progress and matched something. */
+export function entryAt({ entries }: LaneWindow, position: number): LaneEntry | undefined {
+  let low = 0;
+  let high = entries.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const entry = entries[middle];
+    if (entry === undefined || entry.position === position) return entry;
+    if (entry.position < position) low = middle + 1;
+    else high = middle - 1;
+  }
+  return undefined;
 }
 
 /** Says whether a predecessor already settled this delivery. */

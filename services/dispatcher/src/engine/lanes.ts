@@ -1,13 +1,18 @@
-import type { Now } from './effect.ts';
+import type { Delivery } from './delivery.ts';
+import type { Now, StoredAnswer } from './effect.ts';
 import { createEndpointLane } from './endpoint-lane.ts';
+import { createLaneWindow, hasUnwritten, type LaneStart, type LaneWindow } from './lane-window.ts';
+import { takeLateAnswer } from './late-answers.ts';
+import type { AttemptRecord } from './recording.ts';
 import {
-  createLaneWindow,
-  hasUnwritten,
-  type LanePhase,
-  type LaneStart,
-  type LaneWindow,
-} from './lane-window.ts';
-import { dequeue, endpointOf, forgetIfIdle, lag, letGo, type EngineState } from './state.ts';
+  dequeue,
+  endpointOf,
+  forgetIfIdle,
+  lag,
+  letGo,
+  markUnwritten,
+  type EngineState,
+} from './state.ts';
 import { unclaim } from './claiming.ts';
 
 /** A lane that was taken over, with how many rows of which endpoint are parked in it. */
@@ -17,6 +22,8 @@ export interface GainedLane extends LaneStart {
     readonly rows: number;
     readonly nextDueAtMs: number | undefined;
   }>;
+  /** What former owners left: it counts before anything is sent again. */
+  readonly lateAnswers: Iterable<StoredAnswer>;
 }
 
 /** Begins to own a lane. Endpoints with rows in it lag until their pairs are known. */
@@ -34,12 +41,24 @@ export function gainLane(state: EngineState, gained: GainedLane, now: Now): void
     else window.catchingUp.add(endpointLane);
   }
   if (hasUnwritten(window)) window.unwrittenSinceMs = now.monotonicMs;
+  for (const answer of gained.lateAnswers) takeLateAnswer(state, answer, now);
 }
 
-/** Forgets a lane that another process may own. What is in flight is answered to nobody. */
+/** Leaves answers that are not recorded to the new owner of their lane. */
+export function leaveAnswers(state: EngineState, attempts: readonly AttemptRecord[]): void {
+  for (const { event, endpointId, attempt, startedAtMs, revision, outcome } of attempts) {
+    if (outcome === undefined) continue;
+    const { lane, position } = event;
+    const answer = { lane, position, endpointId, attempt, startedAtMs, revision, outcome };
+    state.effects.push({ kind: 'answered_late', answer });
+  }
+}
+
+/** Forgets a lane that another process may own. Answers that are not recorded are left to it. */
 export function dropLane(state: EngineState, window: LaneWindow): void {
   if (state.windows.get(window.lane) === window) state.windows.delete(window.lane);
   state.unrecorded -= window.attempts.length;
+  leaveAnswers(state, window.attempts);
   window.phase = 'lost';
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(window.lane);
@@ -65,15 +84,16 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   for (const endpoint of state.endpoints.values()) forgetIfIdle(state, endpoint);
 }
 
-/** Stops reading and sending a lane; it is given up once all of it is recorded. */
-export function endLane(
-  state: EngineState,
-  lane: number,
-  { phase, now }: { readonly phase: LanePhase & ('draining' | 'handing_over'); readonly now: Now },
-): void {
+/**
+ * Stops reading and sending a lane. It is given up once all of it is recorded, and after a while with
+ * what is still in flight.
+ */
+export function endLane(state: EngineState, lane: number, now: Now): void {
   const window = state.windows.get(lane);
-  if (window === undefined || window.phase === 'handing_over') return;
-  window.phase = phase;
+  if (window?.phase !== 'owned') return;
+  window.phase = 'draining';
+  window.handOverAtMs = now.monotonicMs + state.options.limits.handOverAfterMs;
+  state.handOverAtMs = Math.min(state.handOverAtMs, window.handOverAtMs);
   // The next owner sees to these.
   window.catchingUp.clear();
   window.cancelEndpoints.clear();
@@ -84,6 +104,32 @@ export function endLane(
     unclaim(state, endpointLane, now);
   }
   if (window.readPosition > window.progress) window.behindSinceMs = -Infinity;
+}
+
+/** Waits no longer for the answers of lanes that are given up. */
+export function handOverDue(state: EngineState, now: Now): void {
+  if (now.monotonicMs < state.handOverAtMs) return;
+  state.handOverAtMs = Infinity;
+  for (const window of state.windows.values()) {
+    if (window.phase !== 'draining') continue;
+    if (now.monotonicMs < window.handOverAtMs) {
+      state.handOverAtMs = Math.min(state.handOverAtMs, window.handOverAtMs);
+      continue;
+    }
+    window.phase = 'handing_over';
+    for (const delivery of claimedOf(state, window)) {
+      if (delivery.state === 'in_flight') window.leftInFlight.add(delivery);
+    }
+    if (window.leftInFlight.size > 0) markUnwritten(window, now);
+    if (window.readPosition > window.progress) window.behindSinceMs = -Infinity;
+  }
+}
+
+function* claimedOf(state: EngineState, window: LaneWindow): Generator<Delivery> {
+  for (const endpoint of state.endpoints.values()) {
+    const endpointLane = endpoint.lanes.get(window.lane);
+    if (endpointLane?.window === window) yield* endpointLane.claimed.values();
+  }
 }
 
 /** Gives up the lanes that are to be given up and of which nothing is left to write. */
@@ -98,10 +144,5 @@ export function releaseFinished(state: EngineState): void {
 
 function isFinished(state: EngineState, window: LaneWindow): boolean {
   if (window.readPosition > window.progress || hasUnwritten(window)) return false;
-  if (window.phase === 'handing_over') return true;
-  for (const endpoint of state.endpoints.values()) {
-    const endpointLane = endpoint.lanes.get(window.lane);
-    if (endpointLane?.window === window && endpointLane.claimed.size > 0) return false;
-  }
-  return true;
+  return window.phase === 'handing_over' || claimedOf(state, window).next().done === true;
 }

@@ -25,6 +25,8 @@ export interface EngineLimits {
   readonly recordAfterMs: number;
   /** The longest that an unsettled delivery holds up its lane before it is parked. */
   readonly parkAfterMs: number;
+  /** How long a lane that is given up waits for answers before what is in flight is parked. */
+  readonly handOverAfterMs: number;
   /** Endpoints and lanes in one claim. */
   readonly maxClaims: number;
   /** Rows in one claim. */
@@ -45,6 +47,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   recordAtAttempts: 256,
   recordAfterMs: 20,
   parkAfterMs: 1_000,
+  handOverAfterMs: 500,
   maxClaims: 64,
   maxClaimedRows: 1_024,
   maxListed: 64,

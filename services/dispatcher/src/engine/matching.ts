@@ -3,6 +3,7 @@ import type { Now, ReadRequest } from './effect.ts';
 import { admit, type EndpointLane } from './endpoint-lane.ts';
 import type { EndpointView } from './endpoint.ts';
 import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
+import { takeAnswersAhead } from './late-answers.ts';
 import { endpointLaneOf, enqueue, hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /** An event read from the log, with the endpoints that match it behind the barrier. */
@@ -87,6 +88,7 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
   }
   // Without deliveries it holds up nothing, unless something before it does.
   if (deliveries.length > 0) window.entries.push(entry);
+  if (window.answersAhead.size > 0) takeAnswersAhead(state, { window, entry }, now);
 }
 
 interface Place {
@@ -102,6 +104,7 @@ function createDelivery({ event, endpointLane, entry }: Place, now: Now): Delive
     ordered: true,
     state: 'queued',
     attempt: 0,
+    isUnanswered: false,
     entry,
     startedAtMs: 0,
     revision: 0,

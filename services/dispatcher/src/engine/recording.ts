@@ -1,4 +1,4 @@
-import type { LogEvent, Settlement } from './delivery.ts';
+import type { AttemptOutcome, LogEvent, Settlement } from './delivery.ts';
 import type { EventMark } from './lane-window.ts';
 
 /** A row of the delivery log: one attempt, or a settlement without one. */
@@ -8,12 +8,12 @@ export interface AttemptRecord {
   /** The attempt's number; for a settlement without an attempt, how many were made before. */
   readonly attempt: number;
   readonly startedAtMs: number;
-  readonly durationMs: number;
+  /** The revision of the set of endpoints when it began. */
+  readonly revision: number;
   /** Absent for a settlement without an attempt. */
-  readonly outcome: 'delivered' | 'rejected' | 'unreachable' | 'refused' | undefined;
-  /** The HTTP status; absent without an answer. */
-  readonly status: number | undefined;
-  readonly detail: string | undefined;
+  readonly outcome: AttemptOutcome | undefined;
+  /** Why it was settled without an attempt. */
+  readonly reason: string | undefined;
   readonly settlement: Settlement | undefined;
 }
 
@@ -23,9 +23,11 @@ export interface RowKey {
   readonly endpointId: string;
 }
 
-/** A parked row whose attempt failed: when the next one is due. */
+/** A parked row after another attempt: when the next one is due. */
 export interface RowRetry extends RowKey {
   readonly attempt: number;
+  /** The attempt is still under way; its answer comes late. */
+  readonly inFlight: boolean;
   readonly notBeforeMs: number;
 }
 
@@ -34,6 +36,8 @@ export interface ParkedRow {
   readonly event: LogEvent;
   readonly endpointId: string;
   readonly attempt: number;
+  /** The attempt is still under way. */
+  readonly inFlight: boolean;
   /** Not due before; whether it waits behind another of its pair is decided when it is written. */
   readonly notBeforeMs: number;
   readonly ordered: boolean;
@@ -60,6 +64,8 @@ export interface LaneRecording {
   /** Endpoints whose rows are cancelled, up to a bound of rows for each recording. */
   readonly cancelEndpoints: readonly string[];
   readonly carriedOut: readonly CarriedOut[];
+  /** Late answers that were taken in, or do not fit any more. */
+  readonly answersTaken: readonly string[];
   /** Endpoints whose rows are to be listed once all of this is written. */
   readonly listEndpoints: readonly string[];
 }

@@ -3,7 +3,7 @@ import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { BLOCKED_PAIRS_SHARE, stopLagging, type EndpointLane } from './endpoint-lane.ts';
 import { isActive } from './endpoint.ts';
-import { dropLane } from './lanes.ts';
+import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
@@ -91,6 +91,7 @@ export function takeRecorded(
   state.recordingUnderWay = false;
   for (const result of results) {
     const written = recording.lanes.find(({ lane }) => lane === result.lane);
+    if (result.kind === 'refused') leaveAnswers(state, written?.attempts ?? []);
     const window = state.windows.get(result.lane);
     if (written === undefined || window === undefined || window.epoch !== written.epoch) continue;
     if (result.kind === 'refused') {
@@ -141,9 +142,9 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
     // The next one of its pair may be due now.
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
   }
-  for (const { endpointId, position, notBeforeMs } of written.retriedRows) {
+  for (const { endpointId, position, notBeforeMs, inFlight } of written.retriedRows) {
     const endpointLane = touch(endpointId);
-    endpointLane.claimed.delete(position);
+    if (!inFlight) endpointLane.claimed.delete(position);
     state.dueTimes.note(endpointLane, notBeforeMs);
   }
   for (const { endpointId, notBeforeMs } of written.parkedRows) {
@@ -190,7 +191,7 @@ export function takeRequest(state: EngineState, request: OwnerRequest, now: Now)
     window.carriedOut.push({ kind: 'retry_now', requestId, row: { position, endpointId } });
   } else {
     // Like any retry by hand, it goes before all that is due.
-    const row = { ...revive, endpointId, notBeforeMs: 0, ordered: false };
+    const row = { ...revive, endpointId, inFlight: false, notBeforeMs: 0, ordered: false };
     window.carriedOut.push({ kind: 'revive', requestId, row });
   }
   markUnwritten(window, now);

@@ -1,6 +1,6 @@
 import { unclaim } from './claiming.ts';
 import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
-import type { Answer, Now } from './effect.ts';
+import type { Answer, LateAnswer, Now } from './effect.ts';
 import { isActive, nextQueued, type Endpoint } from './endpoint.ts';
 import { retryWaitMs } from './retry-schedule.ts';
 import {
@@ -39,6 +39,7 @@ function begin(state: EngineState, delivery: Delivery, now: Now): void {
   const { endpoint } = delivery.endpointLane;
   delivery.state = 'in_flight';
   delivery.attempt += 1;
+  delivery.isUnanswered = false;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
   dequeue(state, endpoint);
@@ -56,13 +57,29 @@ export function takeAnswer(state: EngineState, { delivery, outcome }: Answer, no
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   if (window.phase === 'lost') {
     letGo(state, delivery);
-  } else if (outcome.kind === 'delivered') {
+    state.effects.push({ kind: 'answered_late', answer: toLateAnswer(delivery, outcome) });
+  } else {
+    takeOutcome(state, { delivery, outcome }, now);
+  }
+  forgetIfIdle(state, endpoint);
+}
+
+function toLateAnswer(delivery: Delivery, outcome: AttemptOutcome): LateAnswer {
+  const { event, endpointLane, attempt, startedAtMs, revision } = delivery;
+  const { lane, position } = event;
+  const endpointId = endpointLane.endpoint.id;
+  return { lane, position, endpointId, attempt, startedAtMs, revision, outcome };
+}
+
+/** Settles a delivery, or keeps it for another attempt, as its receiver answered. */
+export function takeOutcome(state: EngineState, answer: Answer, now: Now): void {
+  const { delivery, outcome } = answer;
+  if (outcome.kind === 'delivered') {
     record(state, { delivery, outcome, settlement: 'delivered', now });
     settle(state, delivery);
   } else {
-    fail(state, { delivery, outcome }, now);
+    fail(state, answer, now);
   }
-  forgetIfIdle(state, endpoint);
 }
 
 function fail(state: EngineState, { delivery, outcome }: Answer, now: Now): void {
@@ -89,6 +106,7 @@ function keepWaiting(state: EngineState, delivery: Delivery, notBeforeMs: number
     position: event.position,
     endpointId: endpointLane.endpoint.id,
     attempt,
+    inFlight: false,
     notBeforeMs,
   });
 }
@@ -141,24 +159,11 @@ function record(state: EngineState, { delivery, outcome, settlement, now }: Endi
     endpointId: endpoint.id,
     attempt: delivery.attempt,
     startedAtMs: delivery.startedAtMs,
-    durationMs: outcome.durationMs,
-    outcome: outcome.kind,
-    status: 'status' in outcome ? outcome.status : undefined,
-    detail: detailOf(outcome),
+    revision: delivery.revision,
+    outcome,
+    reason: undefined,
     settlement,
   });
   state.unrecorded += 1;
   markUnwritten(window, now);
-}
-
-function detailOf(outcome: AttemptOutcome): string | undefined {
-  switch (outcome.kind) {
-    case 'delivered':
-      return undefined;
-    case 'rejected':
-      return outcome.snippet;
-    case 'unreachable':
-    case 'refused':
-      return outcome.detail;
-  }
 }

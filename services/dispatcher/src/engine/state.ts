@@ -1,6 +1,6 @@
 import type { Delivery, LogEvent, Settlement } from './delivery.ts';
 import { DueTimes } from './due-times.ts';
-import type { Effect, Now } from './effect.ts';
+import type { Effect, Now, RowSearch } from './effect.ts';
 import { createEndpointLane, leavePair, startLagging, type EndpointLane } from './endpoint-lane.ts';
 import { createEndpoint, isActive, type Endpoint, type EndpointView } from './endpoint.ts';
 import { Fifo } from './fifo.ts';
@@ -43,7 +43,12 @@ export interface EngineState {
   unrecorded: number;
   recordingUnderWay: boolean;
   recordingNumber: number;
+  /** One that reads rows for late answers counts, too. */
   claimUnderWay: boolean;
+  /** Rows of late answers, to be looked for. */
+  readonly searches: RowSearch[];
+  /** When the next draining lane is to be handed over as it is, monotonic clock. */
+  handOverAtMs: number;
   /** Sends begin only before this time, monotonic clock. */
   leaseUntilMs: number;
 }
@@ -65,6 +70,8 @@ export function createState(options: EngineOptions): EngineState {
     recordingUnderWay: false,
     recordingNumber: 0,
     claimUnderWay: false,
+    searches: [],
+    handOverAtMs: Infinity,
     leaseUntilMs: -Infinity,
   };
 }
@@ -172,7 +179,7 @@ export function settle(state: EngineState, delivery: Delivery): void {
 export function settleUnsent(
   state: EngineState,
   delivery: Delivery,
-  end: { readonly settlement: Settlement; readonly detail: string; readonly now: Now },
+  end: { readonly settlement: Settlement; readonly reason: string; readonly now: Now },
 ): void {
   const { window, endpoint } = delivery.endpointLane;
   window.attempts.push({
@@ -180,10 +187,9 @@ export function settleUnsent(
     endpointId: endpoint.id,
     attempt: delivery.attempt,
     startedAtMs: end.now.wallMs,
-    durationMs: 0,
+    revision: delivery.revision,
     outcome: undefined,
-    status: undefined,
-    detail: end.detail,
+    reason: end.reason,
     settlement: end.settlement,
   });
   state.unrecorded += 1;

@@ -19,8 +19,12 @@ export function texts(values: readonly (string | undefined)[]): string {
 }
 
 /** Milliseconds since 1970, for `::timestamptz[]`. */
-export function times(valuesMs: readonly number[]): string {
-  return `{${valuesMs.map((valueMs) => `"${new Date(valueMs).toISOString()}"`).join(',')}}`;
+export function times(valuesMs: readonly (number | undefined)[]): string {
+  return words(
+    valuesMs.map((valueMs) =>
+      valueMs === undefined ? undefined : new Date(valueMs).toISOString(),
+    ),
+  );
 }
 
 /** Bytes, for `::bytea[]`. */

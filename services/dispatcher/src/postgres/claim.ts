@@ -1,7 +1,7 @@
 import type { Pool } from '@billhook/postgres';
 
 import type { LogEvent } from '../engine/delivery.ts';
-import type { Claim, ClaimedRow, ClaimResult } from '../engine/effect.ts';
+import type { Claim, ClaimedRow, ClaimResult, FoundRow, RowSearch } from '../engine/effect.ts';
 import { integers, words } from './arrays.ts';
 import { endpointUuid, eventIdOf } from './ids.ts';
 
@@ -22,13 +22,14 @@ export async function readDueRows(
   );
   const result = await pool.query<DueColumns>({
     name: 'read_due_rows',
-    text: `select claim.nth::int as nth, due.position, due.attempt, due.ordered, due.due_at,
-             event.event_id, event.tenant, event.invoice_id, event.sequence, event.type,
+    text: `select claim.nth::int as nth, due.position, due.attempt, due.in_flight, due.ordered,
+             due.due_at, event.event_id, event.tenant, event.invoice_id, event.sequence, event.type,
              event.recorded_at, event.traceparent, event.body
            from unnest($1::int[], $2::uuid[], $3::int[]) with ordinality
              as claim (lane, endpoint_id, row_limit, nth)
            cross join lateral (
-             select parked.lane, parked.position, parked.attempt, parked.ordered, parked.due_at
+             select parked.lane, parked.position, parked.attempt, parked.in_flight,
+               parked.ordered, parked.due_at
              from dispatcher.parked
              where parked.lane = claim.lane and parked.endpoint_id = claim.endpoint_id
                and parked.due_at is not null
@@ -55,14 +56,40 @@ export async function readDueRows(
   return claims.map((claim, index) => resultOf(claim, rowsOf.get(index + 1) ?? []));
 }
 
-interface DueColumns {
+/** Reads the rows that late answers are for, due or not. */
+export async function readAnsweredRows(
+  pool: Pool,
+  searches: readonly RowSearch[],
+): Promise<FoundRow[]> {
+  const keys = searches.map(({ answer }) => answer);
+  const result = await pool.query<RowColumns & { readonly event_id: string }>({
+    name: 'read_answered_rows',
+    text: `select wanted.nth::int as nth, parked.position, parked.attempt, parked.in_flight,
+             parked.ordered, event.event_id, event.tenant, event.invoice_id, event.sequence,
+             event.type, event.recorded_at, event.traceparent, event.body
+           from unnest($1::int[], $2::bigint[], $3::uuid[]) with ordinality
+             as wanted (lane, position, endpoint_id, nth)
+           join dispatcher.parked using (lane, position, endpoint_id)
+           join dispatcher.parked_event as event using (lane, position)`,
+    values: [
+      integers(keys.map(({ lane }) => lane)),
+      integers(keys.map(({ position }) => position)),
+      words(keys.map(({ endpointId }) => endpointUuid(endpointId))),
+    ],
+  });
+  const rows = new Map(result.rows.map((row) => [row.nth - 1, row]));
+  return searches.map((search, index) => {
+    const row = rows.get(index);
+    return { search, row: row && rowOf(search.window.lane, row, row.event_id) };
+  });
+}
+
+interface RowColumns {
   readonly nth: number;
   readonly position: bigint;
   readonly attempt: number;
+  readonly in_flight: boolean;
   readonly ordered: boolean;
-  readonly due_at: Date;
-  /** The columns of the event are null in a row that is not due yet. */
-  readonly event_id: string | null;
   readonly tenant: string;
   readonly invoice_id: string;
   readonly sequence: bigint;
@@ -72,24 +99,30 @@ interface DueColumns {
   readonly body: Buffer;
 }
 
+interface DueColumns extends RowColumns {
+  readonly due_at: Date;
+  /** The columns of the event are null in a row that is not due yet. */
+  readonly event_id: string | null;
+}
+
 function resultOf(claim: Claim, columns: readonly DueColumns[]): ClaimResult {
   const rows: ClaimedRow[] = [];
   let nextDueAtMs: number | undefined;
   for (const row of columns) {
     if (row.event_id === null) nextDueAtMs ??= row.due_at.getTime();
-    else
-      rows.push({
-        event: eventOf(claim, row, row.event_id),
-        attempt: row.attempt,
-        ordered: row.ordered,
-      });
+    else rows.push(rowOf(claim.endpointLane.window.lane, row, row.event_id));
   }
   return { claim, rows, nextDueAtMs };
 }
 
-function eventOf(claim: Claim, row: DueColumns, eventUuid: string): LogEvent {
+function rowOf(lane: number, row: RowColumns, eventUuid: string): ClaimedRow {
+  const { attempt, in_flight: inFlight, ordered } = row;
+  return { event: eventOf(lane, row, eventUuid), attempt, inFlight, ordered };
+}
+
+function eventOf(lane: number, row: RowColumns, eventUuid: string): LogEvent {
   return {
-    lane: claim.endpointLane.window.lane,
+    lane,
     position: Number(row.position),
     id: eventIdOf(eventUuid),
     tenant: row.tenant,

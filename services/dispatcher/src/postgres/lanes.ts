@@ -4,6 +4,7 @@ import type { EventMark } from '../engine/lane-window.ts';
 import type { GainedLane } from '../engine/lanes.ts';
 import type { Recording } from '../engine/recording.ts';
 import { endpointIdOf, eventIdOf } from './ids.ts';
+import { readAnswers } from './late-answers.ts';
 
 /** Makes the progress rows of all lanes, once. */
 export async function addLanes(pool: Pool, lanes: number): Promise<void> {
@@ -44,6 +45,7 @@ export async function loadLane(client: Client, lane: number, epoch: number): Pro
       rows: columns.rows,
       nextDueAtMs: columns.next_due_at?.getTime(),
     })),
+    lateAnswers: await readAnswers(client, [lane]),
   };
 }
 

@@ -11,6 +11,7 @@ export const SCHEMA = 'dispatcher';
  * - `parked`, `parked_event`: what waits. Small and hot: a settled row is deleted.
  * - `attempt`: the delivery log, append-only, a partition a day.
  * - `owner_request`: what others ask of the owner of a lane.
+ * - `late_answer`: what a former owner of a lane was answered after it gave the lane up.
  */
 export const migrations: readonly Migration[] = [
   ...laneLeaseMigrations(SCHEMA),
@@ -105,5 +106,31 @@ export const migrations: readonly Migration[] = [
         add column progress_event_id uuid,
         -- Where Kafka keeps it: a hint, the position decides. Null in the store's own log.
         add column progress_offset bigint;`,
+  },
+  {
+    number: 4,
+    name: 'late_answers',
+    sql: `
+      -- The last attempt was under way when its lane was given up, and its answer has not come.
+      alter table dispatcher.parked add column in_flight boolean not null default false;
+
+      create table dispatcher.late_answer (
+        id bigint generated always as identity primary key,
+        lane integer not null,
+        position bigint not null,
+        endpoint_id uuid not null,
+        attempt integer not null,
+        started_at timestamptz not null,
+        -- Of the set of endpoints when the attempt began.
+        revision bigint not null,
+        duration_ms integer not null,
+        outcome text not null,
+        status integer,
+        detail text,
+        -- From Retry-After.
+        retry_after timestamptz
+      );
+      create index late_answer_by_lane on dispatcher.late_answer (lane, id);
+      create index owner_request_by_lane on dispatcher.owner_request (lane, id);`,
   },
 ];

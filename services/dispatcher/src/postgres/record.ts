@@ -3,6 +3,8 @@ import type { Client } from '@billhook/postgres';
 import type { LaneRecorded, LaneRecording, ListedRow, RowKey } from '../engine/recording.ts';
 import { integers, texts, times, words } from './arrays.ts';
 import { endpointUuid, eventUuid } from './ids.ts';
+import { deleteAnswers } from './late-answers.ts';
+import { detailOf, statusOf } from './outcomes.ts';
 import { cancelRows, carryOut, deleteRows, insertRows, retryRows, sweepEvents } from './rows.ts';
 
 /**
@@ -22,6 +24,7 @@ export async function writeRecording(
   await retryRows(client, lanes);
   await insertRows(client, lanes);
   const revived = await carryOut(client, lanes);
+  await deleteAnswers(client, lanes);
   const cancelled = await cancelRows(client, lanes);
   await sweepEvents(client, [...settled, ...cancelled.flatMap(({ events }) => events)]);
   await moveProgress(client, recordingNumber, lanes);
@@ -57,10 +60,10 @@ async function insertAttempts(client: Client, lanes: readonly LaneRecording[]): 
       words(attempts.map(({ event }) => event.type)),
       integers(attempts.map(({ event }) => event.sequence)),
       times(attempts.map(({ startedAtMs }) => startedAtMs)),
-      integers(attempts.map(({ durationMs }) => Math.round(durationMs))),
-      words(attempts.map(({ outcome }) => outcome)),
-      integers(attempts.map(({ status }) => status)),
-      texts(attempts.map(({ detail }) => detail)),
+      integers(attempts.map(({ outcome }) => Math.round(outcome?.durationMs ?? 0))),
+      words(attempts.map(({ outcome }) => outcome?.kind)),
+      integers(attempts.map(({ outcome }) => outcome && statusOf(outcome))),
+      texts(attempts.map(({ outcome, reason }) => (outcome ? detailOf(outcome) : reason))),
       words(attempts.map(({ settlement }) => settlement)),
     ],
   });

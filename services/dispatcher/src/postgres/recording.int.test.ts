@@ -8,7 +8,7 @@ import type { Claim, ClaimResult } from '../engine/effect.ts';
 import { createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
-import type { LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
+import type { AttemptRecord, LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
 import { getDelivery, listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
@@ -62,6 +62,7 @@ function parked(position: number, overrides: Partial<ParkedRow> = {}): ParkedRow
     event: event(position),
     endpointId: ENDPOINT,
     attempt: 0,
+    inFlight: false,
     notBeforeMs: NOW_MS,
     ordered: true,
     ...overrides,
@@ -81,6 +82,7 @@ function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
     parkedRows: [],
     cancelEndpoints: [],
     carriedOut: [],
+    answersTaken: [],
     listEndpoints: [],
     ...overrides,
   };
@@ -107,6 +109,7 @@ function claimOf(endpointId: string, limit: number, claimed: readonly number[] =
       ordered: true,
       state: 'in_flight',
       attempt: 1,
+      isUnanswered: false,
       entry: undefined,
       startedAtMs: NOW_MS,
       revision: 1,
@@ -153,7 +156,9 @@ describe('parked rows', () => {
     await write({ parkedRows: [parked(1)] });
     const notBeforeMs = NOW_MS + 60_000;
     await write({
-      retriedRows: [{ position: 1, endpointId: ENDPOINT, attempt: 4, notBeforeMs }],
+      retriedRows: [
+        { position: 1, endpointId: ENDPOINT, attempt: 4, inFlight: false, notBeforeMs },
+      ],
     });
     expect(await claim(10)).toMatchObject({ rows: [], nextDueAtMs: notBeforeMs });
   });
@@ -170,7 +175,7 @@ describe('parked rows', () => {
   test('a claimed row brings its event with the very same body', async () => {
     await write({ parkedRows: [parked(1, { attempt: 2 })] });
     const { rows } = await claim(10);
-    expect(rows).toEqual([{ event: event(1), attempt: 2, ordered: true }]);
+    expect(rows).toEqual([{ event: event(1), attempt: 2, inFlight: false, ordered: true }]);
   });
 
   test('an event is kept as long as somebody waits for it', async () => {
@@ -268,6 +273,7 @@ describe('progress', () => {
       mark,
       settledAhead,
       parked: [{ endpointId: ENDPOINT, rows: 2, nextDueAtMs: NOW_MS }],
+      lateAnswers: [],
     });
   });
 
@@ -287,26 +293,24 @@ describe('the delivery log', () => {
     endpointId: ENDPOINT,
     attempt: 1,
     startedAtMs: NOW_MS,
-    durationMs: 12,
-    outcome: 'rejected' as const,
-    status: 500,
-    detail: 'a "quoted" \\ answer',
+    revision: 1,
+    outcome: { kind: 'rejected', status: 500, durationMs: 12, snippet: 'a "quoted" \\ answer' },
+    reason: undefined,
     settlement: undefined,
-  };
+  } satisfies AttemptRecord;
+  const accepted = { kind: 'delivered', status: 204, durationMs: 1 } as const;
   const key = { tenant: 'default', eventId: event(1).id, endpointId: ENDPOINT };
 
   test('a delivery shows its attempts, and where it stands', async () => {
     await write({ attempts: [attempt], parkedRows: [parked(1, { attempt: 1 })] });
     expect(await getDelivery(pool, key)).toMatchObject({
       delivery: { attempt: 1, standing: { kind: 'parked', dueAtMs: NOW_MS } },
-      attempts: [{ attempt: 1, outcome: 'rejected', status: 500, detail: attempt.detail }],
+      attempts: [{ attempt: 1, outcome: 'rejected', status: 500, detail: attempt.outcome.snippet }],
     });
     const delivered = {
       ...attempt,
       attempt: 2,
-      outcome: 'delivered' as const,
-      status: 204,
-      detail: undefined,
+      outcome: accepted,
       settlement: 'delivered' as const,
     };
     await write({ attempts: [delivered], settledRows: [{ position: 1, endpointId: ENDPOINT }] });
@@ -325,7 +329,7 @@ describe('the delivery log', () => {
     const settled = [1, 2, 3].map((position) => ({
       ...attempt,
       event: event(position),
-      outcome: 'delivered' as const,
+      outcome: accepted,
       settlement: 'delivered' as const,
     }));
     await write({ attempts: settled, parkedRows: [parked(4), parked(5)] });

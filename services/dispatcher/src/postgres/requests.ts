@@ -2,6 +2,9 @@ import type { Pool } from '@billhook/postgres';
 
 import { endpointIdOf, endpointUuid } from './ids.ts';
 
+/** Where owners hear that something is asked of one of them. */
+export const REQUEST_CHANNEL = 'dispatcher_request';
+
 /** Requests that are read at a time. */
 const READ_AT_MOST = 500;
 
@@ -21,8 +24,11 @@ export async function insertRequest(
   request: Omit<StoredRequest, 'requestId'>,
 ): Promise<void> {
   await pool.query(
-    `insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
-     values ($1, $2, $3, $4)`,
+    `with added as (
+       insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
+       values ($1, $2, $3, $4)
+       returning id)
+     select pg_notify('${REQUEST_CHANNEL}', '') from added`,
     [
       request.lane,
       request.position,

@@ -74,7 +74,7 @@ async function makeNextDue(client: Client, pairs: readonly PairColumns[]): Promi
   });
 }
 
-/** Notes failed attempts of rows, and when the next ones are due. */
+/** Notes attempts of rows that failed or are still under way, and when the next ones are due. */
 export async function retryRows(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
   const retried = lanes.flatMap(({ lane, retriedRows }) =>
     retriedRows.map((row) => ({ ...row, lane })),
@@ -83,10 +83,11 @@ export async function retryRows(client: Client, lanes: readonly LaneRecording[])
   await client.query({
     name: 'retry_rows',
     text: `update dispatcher.parked
-           set attempt = retried.attempt, not_before = retried.not_before,
-             due_at = retried.not_before
-           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::int[], $5::timestamptz[])
-             as retried (lane, position, endpoint_id, attempt, not_before)
+           set attempt = retried.attempt, in_flight = retried.in_flight,
+             not_before = retried.not_before, due_at = retried.not_before
+           from unnest($1::int[], $2::bigint[], $3::uuid[], $4::int[], $5::boolean[],
+               $6::timestamptz[])
+             as retried (lane, position, endpoint_id, attempt, in_flight, not_before)
            where parked.lane = retried.lane and parked.position = retried.position
              and parked.endpoint_id = retried.endpoint_id`,
     values: [
@@ -94,6 +95,7 @@ export async function retryRows(client: Client, lanes: readonly LaneRecording[])
       integers(retried.map(({ position }) => position)),
       words(retried.map(({ endpointId }) => endpointUuid(endpointId))),
       integers(retried.map(({ attempt }) => attempt)),
+      flags(retried.map(({ inFlight }) => inFlight)),
       times(retried.map(({ notBeforeMs }) => notBeforeMs)),
     ],
   });
@@ -114,8 +116,8 @@ async function park(client: Client, rows: readonly ParkedRow[]): Promise<LaneRow
   const result = await client.query<RowColumns>({
     name: 'insert_rows',
     text: `insert into dispatcher.parked (lane, position, endpoint_id, invoice_id, attempt,
-             not_before, ordered, due_at)
-           select lane, position, endpoint_id, invoice_id, attempt, not_before, ordered,
+             in_flight, not_before, ordered, due_at)
+           select lane, position, endpoint_id, invoice_id, attempt, in_flight, not_before, ordered,
              case
                when not ordered then not_before
                when nth > 1 then null
@@ -131,8 +133,9 @@ async function park(client: Client, rows: readonly ParkedRow[]): Promise<LaneRow
                  partition by lane, endpoint_id, invoice_id, ordered order by position
                ) as nth
              from unnest($1::int[], $2::bigint[], $3::uuid[], $4::text[], $5::int[],
-               $6::timestamptz[], $7::boolean[])
-               as row (lane, position, endpoint_id, invoice_id, attempt, not_before, ordered)
+               $6::boolean[], $7::timestamptz[], $8::boolean[])
+               as row (lane, position, endpoint_id, invoice_id, attempt, in_flight, not_before,
+                 ordered)
            ) as added
            on conflict do nothing
            returning lane, position, endpoint_id`,
@@ -142,6 +145,7 @@ async function park(client: Client, rows: readonly ParkedRow[]): Promise<LaneRow
       words(rows.map(({ endpointId }) => endpointUuid(endpointId))),
       words(rows.map(({ event }) => event.invoiceId)),
       integers(rows.map(({ attempt }) => attempt)),
+      flags(rows.map(({ inFlight }) => inFlight)),
       times(rows.map(({ notBeforeMs }) => notBeforeMs)),
       flags(rows.map(({ ordered }) => ordered)),
     ],

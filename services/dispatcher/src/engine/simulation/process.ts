@@ -34,6 +34,8 @@ export class SimulatedProcess {
   readonly sends = new Set<Delivery>();
   /** What it was asked by others and has not carried out, with the epoch of the lane. */
   readonly asked = new Set<string>();
+  /** Late answers that it has, with the epoch of the lane. */
+  readonly answers = new Set<string>();
   /** Endpoints that it may not call until the set says how they stand. */
   readonly gone = new Set<string>();
   isAlive = true;
@@ -80,8 +82,9 @@ export class SimulatedProcess {
     return this.engine.usage();
   }
 
-  ownedLanes(): number[] {
-    return this.engine.lanes().map(({ lane }) => lane);
+  /** The lanes that it works on, with their epochs. */
+  ownedLanes(): Map<number, number> {
+    return new Map(this.engine.lanes().map(({ lane, epoch }) => [lane, epoch]));
   }
 
   readRequests(): ReturnType<Engine['readRequests']> {

@@ -1,5 +1,5 @@
 import type { Delivery, LogEvent } from '../delivery.ts';
-import type { Claim, Effect, Now } from '../effect.ts';
+import type { Claim, Effect, Now, RowSearch } from '../effect.ts';
 import type { EndpointView } from '../endpoint.ts';
 import type { LaneRecorded, Recording } from '../recording.ts';
 import { checkMark, checkPassed } from './checks.ts';
@@ -169,6 +169,7 @@ export class Simulation {
       if (progress !== events.length) throw new Error(`Lane ${lane} stands at ${progress}.`);
       if (rows.length > 0) throw new Error(`Lane ${lane} has ${rows.length} rows left.`);
     }
+    if (this.store.lateAnswers.size > 0) throw new Error('Late answers are left.');
     if (this.needlessSends > 0) throw new Error(`${this.needlessSends} sends were needless.`);
   }
 
@@ -176,9 +177,11 @@ export class Simulation {
     for (const process of this.processes) this.read(process);
     for (const process of this.processes.filter((each) => each.isStopping)) {
       if (process.usage().lanes > 0 || process.sends.size > 0) continue;
+      if (this.pending.some((pending) => pending.process === process)) continue;
       process.isAlive = false;
       this.replace(process);
     }
+    for (const process of this.processes) this.requests.handAnswers(process);
     if (this.nowMs < this.askAtMs) return;
     this.askAtMs = this.nowMs + ASK_EVERY_MS;
     for (const process of this.processes) this.requests.hand(process);
@@ -260,6 +263,14 @@ export class Simulation {
         return this.record(process, effect.recording);
       case 'claim':
         return this.claim(process, effect.claims);
+      case 'find':
+        return this.find(process, effect.searches);
+      case 'answered_late': {
+        const leave = (): void => this.requests.leave(effect.answer);
+        // Nobody heard of the commit, and it is written again.
+        if (this.random() < 0.2) this.later(3_000, process, leave);
+        return this.later(this.storeMs(20), process, leave, leave);
+      }
       case 'lost':
       case 'release':
         return this.later(50, undefined, () => {
@@ -292,7 +303,9 @@ export class Simulation {
     this.checkSend(process, delivery);
     const { outcome, hangs } = this.subscribers.answer(delivery, this.behaviour);
     this.sends += 1;
-    this.later(hangs ? DELIVERY_TIMEOUT_MS * 2 : 20, process, () => {
+    const isSlow = this.random() < this.behaviour.slowRate;
+    const answerMs = hangs ? DELIVERY_TIMEOUT_MS * 2 : 20;
+    this.later(isSlow ? DELIVERY_TIMEOUT_MS : answerMs, process, () => {
       process.sends.delete(delivery);
       process.input((engine, now) => engine.answered({ delivery, outcome }, now));
     });
@@ -330,6 +343,10 @@ export class Simulation {
           for (const { requestId } of carriedOut)
             process.asked.delete(`${requestId} ${lane} ${epoch}`);
         }
+        for (const { answersTaken, lane, epoch } of recording.lanes) {
+          for (const answerId of answersTaken)
+            process.answers.delete(`${answerId} ${lane} ${epoch}`);
+        }
         process.input((engine, now) => engine.recorded(recording, results, now));
       });
     };
@@ -362,6 +379,17 @@ export class Simulation {
       });
       this.later(this.storeMs(20), process, () => {
         process.input((engine, now) => engine.claimed(results, now));
+      });
+    });
+  }
+
+  private find(process: SimulatedProcess, searches: readonly RowSearch[]): void {
+    this.later(this.storeMs(20), process, () => {
+      const rows = searches.map((search) => {
+        return { search, row: this.store.readAnswered(search.answer) };
+      });
+      this.later(this.storeMs(20), process, () => {
+        process.input((engine, now) => engine.found(rows, now));
       });
     });
   }

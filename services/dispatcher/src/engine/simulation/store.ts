@@ -1,5 +1,5 @@
 import type { Settlement } from '../delivery.ts';
-import type { ClaimedRow } from '../effect.ts';
+import type { ClaimedRow, StoredAnswer } from '../effect.ts';
 import type { EventMark } from '../lane-window.ts';
 import type { GainedLane } from '../lanes.ts';
 import type {
@@ -17,6 +17,7 @@ const CANCEL_AT_MOST = 3;
 
 interface StoredRow extends ParkedRow {
   attempt: number;
+  inFlight: boolean;
   notBeforeMs: number;
 }
 
@@ -46,6 +47,11 @@ export class SimulatedStore {
   readonly settled = new Map<string, Settlement>();
   /** Requests that were carried out. */
   readonly carriedOut = new Set<string>();
+  /** Attempts that are in the delivery log more than once. */
+  loggedAgain = 0;
+  private readonly logged = new Set<string>();
+  /** Late answers that nobody has taken in. */
+  readonly lateAnswers = new Map<string, StoredAnswer>();
   private readonly lanes: StoredLane[];
 
   constructor(laneCount: number) {
@@ -84,7 +90,8 @@ export class SimulatedStore {
       const nextDueAtMs = Math.min(...dueMs);
       return { endpointId, rows: own.length, nextDueAtMs };
     });
-    return { lane, epoch, progress, mark, settledAhead, parked };
+    const lateAnswers = [...this.lateAnswers.values()].filter((answer) => answer.lane === lane);
+    return { lane, epoch, progress, mark, settledAhead, parked, lateAnswers };
   }
 
   readDue(
@@ -106,6 +113,12 @@ export class SimulatedStore {
     return { rows: due.map(({ row }) => ({ ...row })), nextDueAtMs: waiting[due.length]?.dueMs };
   }
 
+  /** Reads the row that a late answer is for. */
+  readAnswered({ lane, ...key }: StoredAnswer): ClaimedRow | undefined {
+    const row = this.find(lane, key);
+    return row && { ...row };
+  }
+
   /** Only the oldest row of a pair is due; the others wait behind it. */
   dueAtMs(lane: number, row: StoredRow): number | undefined {
     const isBehind = this.lane(lane).rows.some(
@@ -123,7 +136,12 @@ export class SimulatedStore {
     const { lane } = written;
     const stored = this.lane(lane);
     if (stored.epoch !== written.epoch) return { kind: 'refused', lane };
-    for (const { event, endpointId, settlement } of written.attempts) {
+    for (const { event, endpointId, attempt, outcome, settlement } of written.attempts) {
+      if (outcome !== undefined) {
+        const key = `${deliveryKey(endpointId, lane, event.position)} ${attempt}`;
+        if (this.logged.has(key)) this.loggedAgain += 1;
+        this.logged.add(key);
+      }
       if (settlement === undefined) continue;
       this.settled.set(deliveryKey(endpointId, lane, event.position), settlement);
     }
@@ -132,11 +150,13 @@ export class SimulatedStore {
       const row = this.find(lane, retry);
       if (row === undefined) continue;
       row.attempt = retry.attempt;
+      row.inFlight = retry.inFlight;
       row.notBeforeMs = retry.notBeforeMs;
     }
     for (const row of written.parkedRows) {
       if (!this.insert(row)) throw new Error('A delivery was parked twice.');
     }
+    for (const answerId of written.answersTaken) this.lateAnswers.delete(answerId);
     const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));
     const cancelled = written.cancelEndpoints.map((endpointId) => this.cancel(lane, endpointId));
     stored.progress = written.progress;

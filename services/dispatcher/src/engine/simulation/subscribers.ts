@@ -31,6 +31,8 @@ export class Subscribers {
   readonly received = new Map<string, number[]>();
   /** Every success. */
   readonly delivered = new Set<string>();
+  /** Successes of what was a success before. */
+  repeats = 0;
   private readonly endpoints = new Map<string, Subscriber>();
   private readonly random: () => number;
 
@@ -88,6 +90,7 @@ export class Subscribers {
     const endpointId = endpointLane.endpoint.id;
     const key = deliveryKey(endpointId, event.lane, event.position);
     const isFirst = !this.delivered.has(key);
+    if (!isFirst) this.repeats += 1;
     this.delivered.add(key);
     if (!ordered || !isFirst) return;
     const pair = `${endpointId} ${event.invoiceId}`;

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+
+import {
+  distinct,
+  firstSeen,
+  invoiceIds,
+  TIMEOUT_MS,
+  useDispatchers,
+} from './dispatchers.fixture.ts';
+
+const LANES = 8;
+const EVENTS = 6;
+const dispatchers = useDispatchers({ lanes: LANES });
+
+/** How many lanes each live dispatcher has, the fewest first. */
+async function shares(): Promise<number[]> {
+  const { rows } = await dispatchers.pool.query<{ lanes: number }>(
+    `select count(*)::int as lanes from dispatcher.lane_lease where owner <> ''
+     group by owner order by 1`,
+  );
+  return rows.map(({ lanes }) => lanes);
+}
+
+async function rowsOf(table: string): Promise<number> {
+  const result = await dispatchers.pool.query(`select from dispatcher.${table}`);
+  return result.rowCount ?? 0;
+}
+
+test('dispatchers that join and leave while receivers are slow send nothing twice', async () => {
+  const ids = invoiceIds(40);
+  const receiver = await dispatchers.receive(() => ({
+    kind: 'respond',
+    status: 204,
+    delayMs: Math.random() * TIMEOUT_MS * 0.9,
+  }));
+  dispatchers.register(receiver);
+  const first = await dispatchers.start({ ownership: 'shared' });
+  await expect.poll(shares, { timeout: 5_000 }).toEqual([LANES]);
+  await dispatchers.appendToEach(ids, EVENTS);
+  await receiver.waitFor(40, 5_000);
+
+  const second = await dispatchers.start({ ownership: 'shared' });
+  await expect.poll(shares, { timeout: 5_000 }).toEqual([4, 4]);
+  await receiver.waitFor((requests) => requests.length > 80, 10_000);
+  await first.stop();
+  await expect.poll(shares, { timeout: 5_000 }).toEqual([LANES]);
+  await dispatchers.start({ ownership: 'shared' });
+  await second.stop();
+
+  await receiver.waitFor((requests) => distinct(requests) >= 40 * EVENTS, 30_000);
+  await expect.poll(dispatchers.parkedRows, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => rowsOf('late_answer'), { timeout: 5_000 }).toBe(0);
+  expect(receiver.requests).toHaveLength(40 * EVENTS);
+  const sequences = Array.from({ length: EVENTS }, (_, index) => index + 1);
+  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+});
+
+test('what fails after its lane was handed over is tried again as the schedule says, once', async () => {
+  const ids = invoiceIds(20);
+  let failures = 0;
+  const receiver = await dispatchers.receive(() => {
+    failures += 1;
+    return { kind: 'respond', status: failures <= 20 ? 503 : 204, delayMs: TIMEOUT_MS * 0.8 };
+  });
+  dispatchers.register(receiver);
+  const first = await dispatchers.start({ ownership: 'shared' });
+  await dispatchers.appendToEach(ids, 1);
+  await receiver.waitFor(20, 5_000);
+  await dispatchers.start({ ownership: 'shared' });
+  await first.stop();
+  await receiver.waitFor(40, 10_000);
+  await expect.poll(dispatchers.parkedRows, { timeout: 10_000 }).toBe(0);
+  expect(receiver.requests).toHaveLength(40);
+  const { rows } = await dispatchers.pool.query<{ attempt: number; count: bigint }>(
+    'select attempt, count(*) from dispatcher.attempt where invoice_id = any($1) group by 1 order by 1',
+    [ids],
+  );
+  expect(rows).toEqual([
+    { attempt: 1, count: 20n },
+    { attempt: 2, count: 20n },
+  ]);
+});
