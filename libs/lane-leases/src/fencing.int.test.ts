@@ -14,6 +14,7 @@ const schema = 'fencing';
 const lanes = 4;
 const leaseMs = 1_000;
 const marginMs = 200;
+const log = createLog({ level: 'silent', service: 'test' });
 const database = useTestDatabase();
 let pool: Pool;
 let nowMs = 0;
@@ -23,7 +24,7 @@ beforeAll(async () => {
     connectionString: database.connectionString,
     applicationName: 'fencing-test',
     maxConnections: 8,
-    log: createLog({ level: 'silent', service: 'test' }),
+    log,
   });
   await migrate(pool, { schema, migrations: laneLeaseMigrations(schema) });
   await pool.query(`create table ${schema}.written (
@@ -231,8 +232,15 @@ function enter(name: string, monotonicMs: () => number = () => nowMs): Member {
     lost: (lane: number) => void lost.push(lane),
   };
   const rounds = createLeaseRounds(
-    { statements, holder, monotonicMs },
-    { ownerId: name, leaseMs, marginMs, ownership: 'shared' },
+    { statements, holder, monotonicMs, log },
+    {
+      ownerId: name,
+      leaseMs,
+      marginMs,
+      ownership: 'shared',
+      complainAfterMs: Infinity,
+      takeAwayAfterMs: Infinity,
+    },
   );
   return { name, rounds, revoked, lost };
 }

@@ -15,9 +15,12 @@ export interface LaneHolder {
  *
  * ```
  * (others') -> held -> revoked -> releasing -> (free)
- *    ^          |         |
- *    +--- lost -+---------+
+ *    ^          |         | |          ^
+ *    +--- lost -+---------+ +-- lost --+
  * ```
+ * A revoked lane that its holder does not release in time is taken from it: the holder is told that
+ * the lane is lost, and the lane is given up.
+ *
  * A take-over whose answer was lost shows in the next renewal as a lane that is ours and unknown:
  * it is gained then, which is safe since nothing was done under its epoch. A release whose answer
  * was lost is repeated until it is confirmed, and the lane is not gained again before.
@@ -29,7 +32,11 @@ export interface LaneHoldings {
   /** Loses what a renewal did not find any more, and returns what it found and nobody knew of. */
   confirm(renewed: readonly OwnedLane[]): OwnedLane[];
   /** Revokes what is held beyond so many lanes; what was revoked before counts as beyond. */
-  revokeAbove(count: number): void;
+  revokeAbove(count: number, nowMs: number): void;
+  /** The lanes that were revoked at that time or before, and are still held. */
+  revokedBy(timeMs: number): OwnedLane[];
+  /** Takes a lane from its holder, and gives it up. */
+  takeAway(lane: number, epoch: number): void;
   /** Stops to hold a lane; it is to be given up. */
   release(lane: number, epoch: number): void;
   releasing(): OwnedLane[];
@@ -39,12 +46,18 @@ export interface LaneHoldings {
 /** Makes holdings without a lane, of which the holder is told from now on. */
 export function createLaneHoldings(holder: LaneHolder): LaneHoldings {
   const held = new Map<number, number>();
-  const revoked = new Set<number>();
+  /** Since when, monotonic clock. */
+  const revoked = new Map<number, number>();
   const releasing = new Map<number, number>();
 
   function letGo(lane: number): void {
     held.delete(lane);
     revoked.delete(lane);
+  }
+
+  function release(lane: number, epoch: number): void {
+    if (held.get(lane) === epoch) letGo(lane);
+    releasing.set(lane, epoch);
   }
 
   return {
@@ -64,17 +77,22 @@ export function createLaneHoldings(holder: LaneHolder): LaneHoldings {
       }
       return renewed.filter(({ lane }) => !held.has(lane) && !releasing.has(lane));
     },
-    revokeAbove(count) {
+    revokeAbove(count, nowMs) {
       const kept = [...held].filter(([lane]) => !revoked.has(lane)).toSorted(([a], [b]) => a - b);
       for (const [lane, epoch] of kept.slice(count)) {
-        revoked.add(lane);
+        revoked.set(lane, nowMs);
         holder.revoked(lane, epoch);
       }
     },
-    release(lane, epoch) {
-      if (held.get(lane) === epoch) letGo(lane);
-      releasing.set(lane, epoch);
+    revokedBy: (timeMs) =>
+      [...held]
+        .filter(([lane]) => (revoked.get(lane) ?? Infinity) <= timeMs)
+        .map(([lane, epoch]) => ({ lane, epoch })),
+    takeAway(lane, epoch) {
+      release(lane, epoch);
+      holder.lost(lane, epoch);
     },
+    release,
     releasing: () => [...releasing].map(([lane, epoch]) => ({ lane, epoch })),
     gaveUp(lanes) {
       for (const { lane } of lanes) releasing.delete(lane);

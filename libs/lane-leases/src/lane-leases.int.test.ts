@@ -85,6 +85,18 @@ describe('lane leases', () => {
     await expect.poll(() => sizes(first, second), patience).toEqual([8, 8]);
   });
 
+  it('take a revoked lane away from a holder that never releases it', async () => {
+    const first = await start({ holder: 'keeps', takeAwayAfterMs: 500 });
+    await expect.poll(() => first.lanes().length).toBe(lanes);
+    const second = await start();
+    await expect.poll(() => sizes(first, second), patience).toEqual([8, 8]);
+    expect(allLanes(first, second)).toEqual(range(lanes));
+    // It is too late for that, and must not harm the new owner.
+    first.giveUp();
+    await new Promise((resolve) => setTimeout(resolve, renewEveryMs * 4));
+    expect(second.leases.held().size).toBe(8);
+  });
+
   it('give the sole owner all lanes at once, whatever the old owner left behind', async () => {
     const old = await start({ leaseMs: 60_000, ownership: 'sole' });
     await expect.poll(() => old.lanes().length).toBe(lanes);

@@ -19,6 +19,8 @@ export interface LaneLeaseOptions {
   readonly renewEveryMs?: number;
   /** How long before the lease may be taken over the last send may begin; 2 s by default. */
   readonly marginMs?: number;
+  /** How long a revoked lane may stay with its holder before it is taken away; 15 s by default. */
+  readonly takeAwayAfterMs?: number;
   /** `sole`: no other process can be alive, so all lanes are taken at once at start. */
   readonly ownership?: 'shared' | 'sole';
 }
@@ -50,6 +52,9 @@ export interface LaneLeases {
 const DEFAULT_LEASE_MS = 10_000;
 const DEFAULT_RENEW_EVERY_MS = 1_000;
 const DEFAULT_MARGIN_MS = 2_000;
+const DEFAULT_TAKE_AWAY_AFTER_MS = 15_000;
+/** After this share of that time it is said. */
+const COMPLAIN_AT = 0.3;
 
 /**
  * Makes the leases of one process.
@@ -64,6 +69,7 @@ export function createLaneLeases(
   const { schema, ownerId } = options;
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
   const renewEveryMs = options.renewEveryMs ?? DEFAULT_RENEW_EVERY_MS;
+  const takeAwayAfterMs = options.takeAwayAfterMs ?? DEFAULT_TAKE_AWAY_AFTER_MS;
   const statements = createLeaseStatements(deps.pool, { schema, ownerId, timeoutMs: leaseMs / 2 });
   const nap = createNap();
   let rounds: LeaseRounds | undefined;
@@ -80,12 +86,14 @@ export function createLaneLeases(
     async start(holder) {
       await statements.addLanes(options.lanes);
       rounds = createLeaseRounds(
-        { statements, holder, monotonicMs: deps.monotonicMs },
+        { statements, holder, monotonicMs: deps.monotonicMs, log: deps.log },
         {
           ownerId,
           leaseMs,
           marginMs: options.marginMs ?? DEFAULT_MARGIN_MS,
           ownership: options.ownership ?? 'shared',
+          complainAfterMs: takeAwayAfterMs * COMPLAIN_AT,
+          takeAwayAfterMs,
         },
       );
       running = repeatRounds(rounds, { nap, renewEveryMs, log: deps.log, signal: stopping.signal });

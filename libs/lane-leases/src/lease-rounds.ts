@@ -1,3 +1,4 @@
+import type { Log } from '@billhook/runtime';
 import { createLaneHoldings } from './lane-holdings.ts';
 import type { LaneHolder } from './lane-holdings.ts';
 import { createLeaseBook } from './lease-book.ts';
@@ -11,6 +12,10 @@ export interface LeaseRoundsOptions {
   /** How long before that the last send may begin. */
   readonly marginMs: number;
   readonly ownership: 'shared' | 'sole';
+  /** A revoked lane that is still held after so long is spoken of. */
+  readonly complainAfterMs: number;
+  /** A revoked lane that is still held after so long is taken from its holder. */
+  readonly takeAwayAfterMs: number;
 }
 
 /** One process's part in sharing the lanes, one round at a time. */
@@ -35,10 +40,13 @@ export function createLeaseRounds(
     readonly statements: LeaseStatements;
     readonly holder: LaneHolder;
     readonly monotonicMs: () => number;
+    readonly log: Log;
   },
   options: LeaseRoundsOptions,
 ): LeaseRounds {
-  const { statements, monotonicMs } = deps;
+  const { statements, monotonicMs, log } = deps;
+  /** Revoked lanes that were spoken of, with their epochs. */
+  const complained = new Map<number, number>();
   const holdings = createLaneHoldings(deps.holder);
   const book = createLeaseBook(options);
   let safeUntilMs = -Infinity;
@@ -83,7 +91,21 @@ export function createLeaseRounds(
     const plan = await look();
     if (plan.forget.length > 0) await statements.forget(plan.forget);
     if (plan.take.length > 0) holdings.gain(await statements.take(plan.take));
-    holdings.revokeAbove(plan.share);
+    holdings.revokeAbove(plan.share, monotonicMs());
+  }
+
+  /** Whoever works on a lane may hang; others must not wait for it for ever. */
+  function hurry(): void {
+    const nowMs = monotonicMs();
+    for (const { lane, epoch } of holdings.revokedBy(nowMs - options.complainAfterMs)) {
+      if (complained.get(lane) === epoch) continue;
+      complained.set(lane, epoch);
+      log.warn({ lane }, 'a lane that others should have is not given up yet');
+    }
+    for (const { lane, epoch } of holdings.revokedBy(nowMs - options.takeAwayAfterMs)) {
+      log.error({ lane }, 'a lane that others should have is taken away from this process');
+      holdings.takeAway(lane, epoch);
+    }
   }
 
   return {
@@ -93,10 +115,11 @@ export function createLeaseRounds(
       await renew();
       if (leaving) {
         await statements.leave();
-        holdings.revokeAbove(0);
+        holdings.revokeAbove(0, monotonicMs());
       } else {
         await share();
       }
+      hurry();
     },
     held: () => holdings.held,
     safeUntilMs: () => safeUntilMs,

@@ -61,18 +61,20 @@ export async function startDispatcherService(
   const http = openSender(config, log);
   cleanup.defer(() => http.destroy());
 
+  const leases = openLeases(leasePool, config, log);
   const view = createSubscriptionView();
   const sender = createWebhookSender({
     sender: http,
     view,
     targetOf: createTargets(createSecretBox(config.secretKeys)),
     headersOf: createWebhookHeaders({ version: config.version, random: Math.random }),
+    maySend: () => performance.now() < leases.safeUntilMs(),
     log,
   });
   const delivering = await startDelivering(
     {
       pool,
-      leases: openLeases(leasePool, config, log),
+      leases,
       eventLog,
       lookup,
       view,

@@ -1,6 +1,7 @@
 import type { Log } from '@billhook/runtime';
 
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
+import type { SendRequest } from '../http/exchange.ts';
 import type { Sender } from '../http/sender.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
@@ -29,19 +30,25 @@ interface Message {
   readonly body: Buffer;
 }
 
+interface Post extends Pick<SendRequest, 'timeoutMs' | 'mayBegin'> {
+  readonly message: Message;
+}
+
 /** Makes the sender. */
 export function createWebhookSender(deps: {
   readonly sender: Sender;
   readonly view: SubscriptionView;
   readonly targetOf: (endpoint: WatchedEndpoint) => SigningTarget;
   readonly headersOf: WebhookHeaders;
+  /** Whether deliveries may still begin: a process that was frozen may have lost its lanes. */
+  readonly maySend: () => boolean;
   readonly log: Log;
 }): WebhookSender {
-  const { sender, view, targetOf, headersOf, log } = deps;
+  const { sender, view, targetOf, headersOf, maySend, log } = deps;
 
   function post(
     endpoint: WatchedEndpoint,
-    { message, timeoutMs }: { readonly message: Message; readonly timeoutMs?: number | undefined },
+    { message, ...bounds }: Post,
     onDone: (outcome: AttemptOutcome) => void,
   ): void {
     let target: SigningTarget;
@@ -58,7 +65,7 @@ export function createWebhookSender(deps: {
     const signature = sign(currentKeys(target, nowMs), { id, timestampSeconds, body });
     const { endpointId } = endpoint;
     const headers = headersOf({ ...message, timestampSeconds, signature, endpointId });
-    sender.send({ target: target.address, headers, body, timeoutMs }, onDone);
+    sender.send({ target: target.address, headers, body, ...bounds }, onDone);
   }
 
   return {
@@ -69,7 +76,7 @@ export function createWebhookSender(deps: {
         setImmediate(onDone, refused('it was unregistered'));
         return;
       }
-      post(endpoint, { message: { ...event, attempt } }, onDone);
+      post(endpoint, { message: { ...event, attempt }, mayBegin: maySend }, onDone);
     },
     ping(endpoint, timeoutMs, onDone) {
       const message = {

@@ -1,5 +1,5 @@
 import { systemClock } from '@billhook/runtime';
-import { describeFailure, isClosed } from './failure.ts';
+import { describeFailure, isClosed, NotSentError } from './failure.ts';
 import { readRetryAfterMs, toSnippet } from './rejection.ts';
 import type { Dispatcher } from 'undici';
 import type { AttemptOutcome } from '../engine/delivery.ts';
@@ -12,6 +12,8 @@ export interface SendRequest {
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: Buffer;
+  /** Asked right before it is written: a connection may take its time. True unless given. */
+  readonly mayBegin?: (() => boolean) | undefined;
   /** For the whole exchange; the sender's own unless given. */
   readonly timeoutMs?: number | undefined;
 }
@@ -129,8 +131,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.breakOff('shut down');
   }
 
-  onRequestStart(): void {
-    this.stage = 'waiting';
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.request.mayBegin?.() === false) controller.abort(new NotSentError());
+    else this.stage = 'waiting';
   }
 
   onResponseStarted(): void {

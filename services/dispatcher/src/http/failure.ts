@@ -17,6 +17,16 @@ const TLS = 'TLS failed';
 const TOO_LARGE = 'response headers too large';
 const UNNAMED = 'failed';
 
+/** It was too late to send when the connection was there. */
+export class NotSentError extends Error {
+  readonly code = 'NOT_SENT';
+
+  constructor() {
+    super('It was too late to send it.');
+    this.name = 'NotSentError';
+  }
+}
+
 const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused'],
   ['ECONNRESET', 'connection reset'],
@@ -26,6 +36,7 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_DESTROYED', 'shut down'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', INVALID],
   ['UND_ERR_HEADERS_OVERFLOW', TOO_LARGE],
+  ['NOT_SENT', 'not sent'],
   ['ETIMEDOUT', TIMED_OUT],
   ['EHOSTUNREACH', NETWORK],
   ['ENETUNREACH', NETWORK],

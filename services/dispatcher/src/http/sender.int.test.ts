@@ -27,6 +27,16 @@ describe('what is sent', () => {
     expect(requests[0]?.headers['content-length']).toBe(`${BODY.length}`);
   });
 
+  test('is nothing when it may not begin once the connection is there', async () => {
+    const { url, requests } = await receive({ kind: 'respond', status: 200 });
+    const { promise, resolve } = Promise.withResolvers();
+    const request = { target: createTarget(url), headers: [], body: BODY, mayBegin: () => false };
+    sender.send(request, resolve);
+    expect(await promise).toMatchObject({ kind: 'unreachable', detail: 'not sent (NOT_SENT)' });
+    expect(requests).toHaveLength(0);
+    expect((await post(sender, url)).kind).toBe('delivered');
+  });
+
   test('that cannot be a request is an outcome after send has returned', async () => {
     let hasReturned = false;
     const outcome = await new Promise((resolve) => {
