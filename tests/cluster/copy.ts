@@ -42,6 +42,8 @@ export interface CopyListener {
   log(line: string): void;
   started?(pid: number): void;
   ended?(pid: number): void;
+  /** It has ended although nobody ended it. */
+  lost?(name: string, exitCode: number | undefined): void;
 }
 
 /** Makes a copy of a service. It is not started yet. */
@@ -49,9 +51,11 @@ export function createCopy(options: CopyOptions, listener: CopyListener): Copy {
   const { name, service, place, folder, env } = options;
   const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
   let running: Running | undefined;
+  /** What was told to end. */
+  let ending: Running | undefined;
 
   async function end(signals: readonly NodeJS.Signals[]): Promise<number | undefined> {
-    const ending = running;
+    ending = running;
     signals.forEach((signal) => ending?.kill(signal));
     return await ending?.ended;
   }
@@ -83,9 +87,11 @@ export function createCopy(options: CopyOptions, listener: CopyListener): Copy {
       );
       running = started;
       listener.started?.(started.pid);
-      const ended = started.ended.finally(() => {
+      const ended = started.ended.then((exitCode) => {
         running = undefined;
         listener.ended?.(started.pid);
+        if (started !== ending) listener.lost?.(name, exitCode);
+        return exitCode;
       });
       await waitUntilReady(ready.promise, ended, log);
     },

@@ -22,6 +22,8 @@ export interface LocalCluster {
   readonly topic: TopicPlace;
   /** Ends the copies, then the broker and Postgres. Returns the exit code of the copies. */
   stop(): Promise<number | undefined>;
+  /** Ends the copies at once, then the broker and Postgres. */
+  kill(): Promise<void>;
 }
 
 export interface LocalClusterOptions {
@@ -86,6 +88,10 @@ export async function openLocalCluster(
       const exitCode = await cluster.stop('SIGTERM');
       await opened.disposeAsync();
       return exitCode;
+    },
+    async kill() {
+      await cluster.kill();
+      await opened.disposeAsync();
     },
   };
 }

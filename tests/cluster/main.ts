@@ -39,6 +39,7 @@ const passOn: CopyListener = {
     if (line !== READY_LINE && !line.includes(' listening on ')) announce(line);
   },
   log: (line) => process.stderr.write(`${line}\n`),
+  lost: (name, exitCode) => announce(`${name} has ended with ${exitCode ?? 'a signal'}`),
 };
 
 await runProcess({

@@ -66,7 +66,7 @@ describe('a system on one machine', () => {
     cleanUp.defer(() => billhook.close());
     for (const url of endpoints.urls) await billhook.rest.register('*', url);
 
-    const mutations = startMutations(billhook.invoices, CLIENTS);
+    const mutations = startMutations(billhook.invoices, { clients: CLIENTS });
     for (let stop = 0; stop < STOPS; stop += 1) {
       await sleep(1_000);
       expect(await system.stop('SIGTERM')).toBe(0);

@@ -12,7 +12,8 @@ export interface Arrival {
   readonly invoiceId: string;
   readonly sequence: number;
   readonly webhookId: string;
-  readonly body: string;
+  /** Differs where the bodies do. */
+  readonly bodyHash: string;
   /** Whether the endpoint answered 2xx. */
   readonly accepted: boolean;
   readonly arrivedAtMs: number;
@@ -29,6 +30,9 @@ export interface Evidence {
 /** An event that came to an endpoint again after the endpoint had accepted it. */
 export interface Duplicate {
   readonly delivery: string;
+  readonly invoiceId: string;
+  readonly acceptedAtMs: number;
+  readonly repeatedAtMs: number;
   /** How many kills lie between the two. Without any, nothing explains it. */
   readonly killsBetween: number;
   /** From when it was accepted to the kill that followed; undefined without one. */
@@ -84,7 +88,7 @@ function nameOf(endpoint: string, { invoiceId, sequence }: Acknowledged): string
 }
 
 function isSame(one: Arrival, other: Arrival): boolean {
-  return one.webhookId === other.webhookId && one.body === other.body;
+  return one.webhookId === other.webhookId && one.bodyHash === other.bodyHash;
 }
 
 function explain(
@@ -98,6 +102,9 @@ function explain(
   const [kill] = between;
   return {
     delivery,
+    invoiceId: later.invoiceId,
+    acceptedAtMs: earlier.arrivedAtMs,
+    repeatedAtMs: later.arrivedAtMs,
     killsBetween: between.length,
     acceptedBeforeKillMs: kill === undefined ? undefined : kill - earlier.arrivedAtMs,
   };

@@ -57,7 +57,7 @@ test(
     cleanUp.defer(() => billhook.close());
     for (const url of endpoints.urls) await billhook.rest.register('*', url);
 
-    const mutations = startMutations(billhook.invoices, CLIENTS);
+    const mutations = startMutations(billhook.invoices, { clients: CLIENTS });
     const killedAtMs: number[] = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
       await sleep(LIFE_MS.least + Math.random() * (LIFE_MS.most - LIFE_MS.least));

@@ -5,7 +5,7 @@ import type { EndpointCalls } from './endpoint-calls.ts';
 import { createInvoiceCalls } from './invoice-calls.ts';
 import type { InvoiceCalls } from './invoice-calls.ts';
 import { createReflectedClient } from './reflected-client.ts';
-import type { ReflectedClient } from './reflected-client.ts';
+import type { ClientOptions, ReflectedClient } from './reflected-client.ts';
 import { createRestCalls } from './rest-calls.ts';
 import type { RestCalls } from './rest-calls.ts';
 import type { Addresses } from './system.ts';
@@ -21,11 +21,11 @@ export interface Connection {
 }
 
 /** Makes the calls to a system; they work again after it was restarted. */
-export function connect(addresses: Addresses): Connection {
+export function connect(addresses: Addresses, options: ClientOptions = {}): Connection {
   const clients = {
-    invoice: createReflectedClient(addresses.invoice),
-    subscription: createReflectedClient(addresses.subscription),
-    delivery: createReflectedClient(addresses.delivery),
+    invoice: createReflectedClient(addresses.invoice, options),
+    subscription: createReflectedClient(addresses.subscription, options),
+    delivery: createReflectedClient(addresses.delivery, options),
   };
   return {
     rest: createRestCalls(addresses.gateway),

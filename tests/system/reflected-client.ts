@@ -73,14 +73,22 @@ const CALL_TIMEOUT_MS = 20_000;
 /** Found again soon after a restart. */
 const RECONNECT_BACKOFF_MS = { initial: 50, max: 200 } as const;
 
+export interface ClientOptions {
+  /** How often a call is made while it is answered with UNAVAILABLE; once unless said otherwise. */
+  readonly attempts?: number;
+}
+
 /**
  * Makes a client of the services at an address. It connects when it is first used.
  *
  * @param address one, or the comma list of several copies that share the calls.
  */
-export function createReflectedClient(address: string): ReflectedClient {
+export function createReflectedClient(
+  address: string,
+  { attempts = 1 }: ClientOptions = {},
+): ReflectedClient {
   const client = new Client(`ipv4:${address}`, credentials.createInsecure(), {
-    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    'grpc.service_config': JSON.stringify(serviceConfig(attempts)),
     'grpc.service_config_disable_resolution': 1,
     'grpc.initial_reconnect_backoff_ms': RECONNECT_BACKOFF_MS.initial,
     'grpc.max_reconnect_backoff_ms': RECONNECT_BACKOFF_MS.max,
@@ -132,6 +140,21 @@ export function createReflectedClient(address: string): ReflectedClient {
       return promise;
     },
     close: () => client.close(),
+  };
+}
+
+/** As clients of Billhook should have it. gRPC takes a policy of two attempts or more. */
+function serviceConfig(attempts: number): object {
+  const retryPolicy = {
+    maxAttempts: attempts,
+    initialBackoff: '0.05s',
+    maxBackoff: '0.5s',
+    backoffMultiplier: 2,
+    retryableStatusCodes: ['UNAVAILABLE'],
+  };
+  return {
+    loadBalancingConfig: [{ round_robin: {} }],
+    methodConfig: attempts > 1 ? [{ name: [{}], retryPolicy }] : [],
   };
 }
 

@@ -27,9 +27,16 @@ export function createRestCalls(addresses: string) {
   const gateways = addresses.split(',');
   let calls = 0;
 
-  const next = (path: string): string => {
-    calls += 1;
-    return `http://${gateways[calls % gateways.length]}${path}`;
+  /** Where nobody listens nothing was asked: then it is the next one's turn. */
+  const ask = async (path: string, request?: RequestInit): Promise<Response> => {
+    for (let refusals = 0; ; refusals += 1) {
+      calls += 1;
+      try {
+        return await fetch(`http://${gateways[calls % gateways.length]}${path}`, request);
+      } catch (error) {
+        if (!isRefused(error) || refusals === gateways.length - 1) throw error;
+      }
+    }
   };
 
   const send = (
@@ -37,7 +44,7 @@ export function createRestCalls(addresses: string) {
     body: string | Uint8Array<ArrayBuffer>,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Response> =>
-    fetch(next(path), {
+    ask(path, {
       method: 'POST',
       headers: { 'content-type': JSON_TYPE, ...headers },
       body,
@@ -54,10 +61,15 @@ export function createRestCalls(addresses: string) {
 
   return {
     send,
-    get: (path: string) => fetch(next(path)),
+    get: (path: string) => ask(path),
     register: (event: string, url: string) => forJson<Registration>('/register', { event, url }),
     unregister: (event: string, url: string) =>
       forJson<Registration>('/unregister', { event, url }),
     ping: (url?: string) => forJson<readonly Ping[]>('/ping', url === undefined ? {} : { url }),
   };
+}
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }

@@ -81,6 +81,15 @@ describe('a receiver', () => {
     );
   });
 
+  test('forgets all but the latest requests when it is told to', async () => {
+    await receiver.close();
+    receiver = await startReceiver({ keepLatest: 2 });
+
+    for (const path of ['/1', '/2', '/3']) await fetch(new URL(path, receiver.url));
+
+    expect(receiver.requests.map(({ path }) => path)).toEqual(['/2', '/3']);
+  });
+
   test('comes back on the port of one that closed', async () => {
     await receiver.close();
     receiver = await startReceiver({ port: receiver.port });

@@ -41,6 +41,8 @@ export interface ReceiverOptions {
   readonly answer?: AnswerRequest;
   /** A free one unless said otherwise; the port of a closed receiver lets it come back. */
   readonly port?: number;
+  /** How many requests are kept; all unless said otherwise, which a long run has no room for. */
+  readonly keepLatest?: number;
 }
 
 /** A real HTTP server on loopback that keeps what it was sent. */
@@ -72,11 +74,13 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const requests: ReceivedRequest[] = [];
   const waiting = new Set<() => void>();
   const closing = new AbortController();
+  const { keepLatest = Infinity } = options;
   let respond = options.answer ?? accept;
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const request = await receive(incoming);
     requests.push(request);
+    if (requests.length > keepLatest) requests.shift();
     waiting.forEach((check) => check());
     await send(await respond(request), response, closing.signal);
   };
