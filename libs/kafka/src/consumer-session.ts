@@ -27,7 +27,7 @@ export interface ConsumerSessionHandlers {
 /** Short: a stop waits for the fetch that is under way, and so does a partition that is let through. */
 const MAX_WAIT_MS = 100;
 /** More than a topic's `max.message.bytes`: of a larger batch nothing would ever come. */
-const MAX_PARTITION_BYTES = 1_572_864;
+const MAX_PARTITION_BYTES = 1_100_000;
 /** Never the limit: it would leave out the last partitions. */
 const MAX_BYTES = 268_435_456;
 const SESSION_TIMEOUT_MS = 30_000;

@@ -1,5 +1,5 @@
 /** How many partitions with a backlog are fetched at once, each with a batch of its own. */
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 
 /** What waits in a partition makes it take turns from so many records on. */
 const BACKLOG_RECORDS = 500;

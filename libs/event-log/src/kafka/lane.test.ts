@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkSlice } from '../check-slice.ts';
-import type { KnownEvent, SliceCheck } from '../check-slice.ts';
+import type { HaltReason, KnownEvent, SliceCheck } from '../check-slice.ts';
 import type { LaneSlice, LogRecord } from '../event-log.ts';
 import { Lane } from './lane.ts';
 import { encodeRecord } from './record.ts';
@@ -80,6 +80,17 @@ describe('a lane', () => {
     expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'gap', position: 6 });
     partition.replace(range(1, 9));
     expect(reader.readAll()).toEqual(range(6, 9));
+  });
+
+  it('forgets what halted it when the log is another one after a rejoin', () => {
+    const { partition, lane, reader } = start([...range(1, 5), ...range(7, 9)]);
+    reader.readAll();
+    expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'gap', position: 6 });
+    partition.replace(range(1, 9));
+    lane.rejoined();
+    partition.run();
+    expect(reader.readAll(SOON_STEPS)).toEqual(range(6, 9));
+    expect(reader.halts).toEqual(new Set(['gap']));
   });
 
   it('halts at another event at a position that it read, and stays halted', () => {
@@ -210,6 +221,8 @@ describe('a lane', () => {
           partition.append(range(partition.lastPosition() + 1, last + 1));
           found.push(...reader.readAll());
           expect(found).toEqual(range(after + 1, last + 1));
+          reader.halts.delete('lost_tail');
+          expect([...reader.halts]).toEqual([]);
         },
       ),
       { numRuns: 2_000 },
@@ -305,6 +318,8 @@ class ModelPartition {
 /** Reads a lane as a dispatcher does. */
 class Reader {
   predecessor: LaneSlice['predecessor'] = { kind: 'unknown' };
+  /** Why the lane was halted, ever. */
+  readonly halts = new Set<HaltReason>();
   readonly #lane: Lane;
   readonly #partition: ModelPartition;
   #after: number;
@@ -352,6 +367,7 @@ class Reader {
     }
     const check = checkSlice(this.#known, slice, (record) => record);
     this.#known = check.known;
+    if (check.kind === 'halted') this.halts.add(check.reason);
     const last = check.events.at(-1);
     if (last !== undefined) {
       this.#after = last.position;

@@ -136,7 +136,9 @@ export class Lane {
 
   /** The partition may be another one than before. */
   rejoined(): void {
-    if (this.#phase.kind !== 'idle') this.#lookAgain('hint');
+    if (this.#phase.kind === 'idle') return;
+    this.#isTroubleOld = this.#trouble !== undefined;
+    this.#lookAgain('hint');
   }
 
   /** Is called about once a second. */
