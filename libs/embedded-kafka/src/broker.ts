@@ -157,7 +157,7 @@ async function format(place: {
   if (await stat(formatted).then(Boolean, () => false)) return;
   const clusterId = randomBytes(16).toString('base64url');
   const tool = ['-cp', classpath, 'kafka.tools.StorageTool', 'format'];
-  await run('java', [...JVM_FLAGS, ...tool, '-t', clusterId, '-c', properties], {
+  await run('java', [...JVM_FLAGS, ...tool, `--cluster-id=${clusterId}`, '-c', properties], {
     timeout: FORMAT_TIMEOUT_MS,
   });
 }

@@ -50,6 +50,7 @@ export function describeEventLog(name: string, start: () => Promise<EventLogHarn
     };
 
     describeReading(() => ({ harness, open, streamIn }));
+    describePlaces(() => ({ harness, open, streamIn }));
     describeWaiting(() => ({ harness, open, streamIn }));
     describeTrouble(() => ({ harness, open, streamIn }));
   });
@@ -88,20 +89,6 @@ function describeReading(setup: () => Setup): void {
     expect(Math.abs((record?.recordedAtMs ?? 0) - Date.now())).toBeLessThan(LONG_MS);
   });
 
-  it('reads from any position, with what stands there as the predecessor', async () => {
-    const reader = await setup().open();
-    const all = await readUntil(reader, { lane: 0, after: 0, count });
-    expect(positionsOf(all)).toEqual(range(1, count));
-    for (const after of range(0, count)) {
-      const slice = await readUntil(reader, { lane: 0, after, count: count - after });
-      expect(positionsOf(slice)).toEqual(range(after + 1, count));
-      const id = all.events[after - 1]?.id;
-      expect(slice.predecessor).toEqual(
-        id === undefined ? { kind: 'none' } : { kind: 'event', id },
-      );
-    }
-  });
-
   it('hands out no more than it is asked for', async () => {
     const reader = await setup().open();
     await readUntil(reader, { lane: 0, after: 0, count });
@@ -126,6 +113,44 @@ function describeReading(setup: () => Setup): void {
     expect(await reader.read([], never)).toEqual([]);
   });
 
+  it('lets no long lane keep the events of another waiting', async () => {
+    const { harness, open, streamIn } = setup();
+    await harness.append(streamIn(2, 'long'), payloads(100, 16 * 1024));
+    await harness.append(streamIn(3, 'short'), payloads(1));
+    const reader = await open();
+    await readUntil(reader, { lane: 3, after: 0, count: 1 });
+    const requests = [2, 3].map((lane) => ({ lane, after: 0, limit: 100 }));
+    const [long, short] = await askFor(reader, requests, hasEvents);
+    expect(long?.events[0]?.position).toBe(1);
+    expect(short?.events[0]?.position).toBe(1);
+  });
+}
+
+/** Lane 13 is read from all sides. */
+function describePlaces(setup: () => Setup): void {
+  const count = 12;
+  let stream: Stream;
+
+  beforeAll(async () => {
+    const { harness, streamIn } = setup();
+    stream = streamIn(13, 'places');
+    await harness.append(stream, payloads(count));
+  });
+
+  it('reads from any position, with what stands there as the predecessor', async () => {
+    const reader = await setup().open();
+    const all = await readUntil(reader, { lane: 13, after: 0, count });
+    expect(positionsOf(all)).toEqual(range(1, count));
+    for (const after of range(0, count)) {
+      const slice = await readUntil(reader, { lane: 13, after, count: count - after });
+      expect(positionsOf(slice)).toEqual(range(after + 1, count));
+      const id = all.events[after - 1]?.id;
+      expect(slice.predecessor).toEqual(
+        id === undefined ? { kind: 'none' } : { kind: 'event', id },
+      );
+    }
+  });
+
   it('shows that a lane ends before a position that was read from it', async () => {
     const reader = await setup().open();
     const known = { position: 1_000, id: 'evt_gone' };
@@ -137,10 +162,10 @@ function describeReading(setup: () => Setup): void {
 
   it('goes back to a position that it has read past', async () => {
     const reader = await setup().open();
-    const all = await readUntil(reader, { lane: 0, after: 0, count });
-    await readUntil(reader, { lane: 0, after: count, count: 0 });
+    const all = await readUntil(reader, { lane: 13, after: 0, count });
+    await readUntil(reader, { lane: 13, after: count, count: 0 });
     for (const after of [count - 1, 2, 0, 7]) {
-      const slice = await readUntil(reader, { lane: 0, after, count: count - after });
+      const slice = await readUntil(reader, { lane: 13, after, count: count - after });
       expect(slice.events.map((record) => record.id)).toEqual(
         all.events.slice(after).map((record) => record.id),
       );
@@ -148,17 +173,15 @@ function describeReading(setup: () => Setup): void {
   });
 
   it('goes on where it was after it looked single events up', async () => {
-    const { harness, open, streamIn } = setup();
+    const { harness, open } = setup();
     const reader = await open();
-    const lookedUp = streamIn(13, 'looked-up');
-    await harness.append(lookedUp, payloads(count));
     await readUntil(reader, { lane: 13, after: 0, count });
     for (const position of [5, 1, count, 4]) {
       const request = { lane: 13, after: position - 1, limit: 1 };
       const [slice] = await askFor(reader, [request], hasEvents);
       expect(slice && positionsOf(slice)).toEqual([position]);
     }
-    await harness.append(lookedUp, payloads(2));
+    await harness.append(stream, payloads(2));
     const more = await readUntil(reader, { lane: 13, after: count, count: 2 });
     expect(positionsOf(more)).toEqual([count + 1, count + 2]);
   });
@@ -168,23 +191,11 @@ function describeReading(setup: () => Setup): void {
     const wanted = [3, 9, 1, 12];
     const found = await Promise.all(
       wanted.map((position) => {
-        const request = { lane: 0, after: position - 1, limit: 1 };
+        const request = { lane: 13, after: position - 1, limit: 1 };
         return askFor(reader, [request], hasEvents, 20);
       }),
     );
     expect(found.map(([slice]) => slice && positionsOf(slice))).toEqual([[3], [9], [1], [12]]);
-  });
-
-  it('lets no long lane keep the events of another waiting', async () => {
-    const { harness, open, streamIn } = setup();
-    await harness.append(streamIn(2, 'long'), payloads(100, 16 * 1024));
-    await harness.append(streamIn(3, 'short'), payloads(1));
-    const reader = await open();
-    await readUntil(reader, { lane: 3, after: 0, count: 1 });
-    const requests = [2, 3].map((lane) => ({ lane, after: 0, limit: 100 }));
-    const [long, short] = await askFor(reader, requests, hasEvents);
-    expect(long?.events[0]?.position).toBe(1);
-    expect(short?.events[0]?.position).toBe(1);
   });
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Log } from '@billhook/runtime';
-import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { createKafkaClient, RETRY } from './client.ts';
 
 /** A consumer of KafkaJS from its start to its end. */
@@ -12,7 +12,7 @@ export interface ConsumerSession {
   /** Frees what it has; takes no longer than about a second. */
   stop(): Promise<void>;
   /** Before the group is joined it does nothing; `onJoin` is the time for it. */
-  seek(partition: number, offset: number): void;
+  seek(partition: number, offset: number | undefined): void;
   /** Lets the partitions through that are wanted, and no others. */
   flow(isWanted: (partition: number) => boolean): void;
 }
@@ -50,17 +50,7 @@ export function startConsumerSession(
   const { brokers, clientId, topic } = options;
   const abort = new AbortController();
   const kafka = createKafkaClient(deps, { brokers, clientId, signal: abort.signal });
-  const consumer = kafka.consumer({
-    groupId: `${clientId}-${randomUUID()}`,
-    allowAutoTopicCreation: false,
-    maxWaitTimeInMs: MAX_WAIT_MS,
-    maxBytesPerPartition: MAX_PARTITION_BYTES,
-    maxBytes: MAX_BYTES,
-    sessionTimeout: SESSION_TIMEOUT_MS,
-    heartbeatInterval: HEARTBEAT_EVERY_MS,
-    // One that crashed is replaced, whatever KafkaJS thinks of the reason.
-    retry: { ...RETRY, restartOnFailure: () => Promise.resolve(false) },
-  });
+  const consumer = createConsumer(kafka, clientId);
   const { promise: ended, resolve } = Promise.withResolvers<Error>();
   let assigned: readonly number[] = [];
   let paused = new Set<number>();
@@ -100,14 +90,11 @@ export function startConsumerSession(
     end,
     async stop() {
       end(new Error('The consumer is stopped.'));
-      const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
-      const timer = setTimeout(giveUp, STOP_TIMEOUT_MS);
-      await Promise.race([consumer.disconnect().catch(() => undefined), late]);
-      clearTimeout(timer);
+      await disconnect(consumer);
       abort.abort();
     },
     seek(partition, offset) {
-      if (!assigned.includes(partition)) return;
+      if (offset === undefined || !assigned.includes(partition)) return;
       consumer.seek({ topic, partition, offset: String(offset) });
     },
     flow(isWanted) {
@@ -119,6 +106,28 @@ export function startConsumerSession(
       for (const partition of toResume) paused.delete(partition);
     },
   };
+}
+
+function createConsumer(kafka: Kafka, clientId: string): Consumer {
+  return kafka.consumer({
+    groupId: `${clientId}-${randomUUID()}`,
+    allowAutoTopicCreation: false,
+    maxWaitTimeInMs: MAX_WAIT_MS,
+    maxBytesPerPartition: MAX_PARTITION_BYTES,
+    maxBytes: MAX_BYTES,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_EVERY_MS,
+    // One that crashed is replaced, whatever KafkaJS thinks of the reason.
+    retry: { ...RETRY, restartOnFailure: () => Promise.resolve(false) },
+  });
+}
+
+/** Leaves the group, if the broker answers soon. */
+async function disconnect(consumer: Consumer): Promise<void> {
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
+  const timer = setTimeout(giveUp, STOP_TIMEOUT_MS);
+  await Promise.race([consumer.disconnect().catch(() => undefined), late]);
+  clearTimeout(timer);
 }
 
 async function run(

@@ -40,7 +40,7 @@ describeKafka('the consumer of a topic', (brokers) => {
         onRecords(partition, records) {
           came[partition]?.push(...records.map(({ offset }) => Number(offset)));
         },
-        onJoin() {},
+        onReset() {},
       },
     );
     onTestFinished(() => consumer.close());
@@ -85,7 +85,7 @@ describeKafka('the consumer of a topic', (brokers) => {
     const missing = openTopicConsumer(
       { log },
       { brokers, clientId: uniqueName('consumer'), topic: uniqueName('missing') },
-      { onRecords() {}, onJoin() {} },
+      { onRecords() {}, onReset() {} },
     );
     onTestFinished(() => missing.close());
     expect(await missing.ends()).toBeUndefined();

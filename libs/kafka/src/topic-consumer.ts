@@ -4,8 +4,10 @@ import type { KafkaMessage } from 'kafkajs';
 import { startConsumerSession } from './consumer-session.ts';
 import type { ConsumerSession } from './consumer-session.ts';
 import { createEndsReader } from './ends-reader.ts';
+import type { EndsReader } from './ends-reader.ts';
+import { Places } from './places.ts';
 import type { PartitionEnds } from './topic.ts';
-import { Turns } from './turns.ts';
+import { watchPlaces } from './watch-places.ts';
 
 export interface TopicConsumerOptions {
   /** Each `host:port`. */
@@ -20,8 +22,11 @@ export interface TopicConsumerOptions {
 export interface TopicConsumerHandlers {
   /** Records of one partition in the order of their offsets, and the next offset it will give. */
   onRecords(partition: number, records: readonly KafkaMessage[], high: number): void;
-  /** The consumer begins, or begins again: the topic may be another one than before. */
-  onJoin(): void;
+  /**
+   * The topic may be another one than before: the consumer begins, or begins again, or a partition is
+   * shorter than it was.
+   */
+  onReset(): void;
 }
 
 /** Reads the partitions of a topic, each from where it is told to. */
@@ -34,13 +39,6 @@ export interface TopicConsumer {
   /** Where the partitions begin and end, asked now; undefined when the topic is missing. */
   ends(): Promise<PartitionEnds[] | undefined>;
   close(): Promise<void>;
-}
-
-interface Place {
-  next: number;
-  /** The next offset that the partition will give, as it was seen last. */
-  high: number;
-  isWanted: boolean;
 }
 
 const DEFAULT_WATCH_EVERY_MS = 5_000;
@@ -56,123 +54,130 @@ export function openTopicConsumer(
   options: TopicConsumerOptions,
   handlers: TopicConsumerHandlers,
 ): TopicConsumer {
-  const { log } = deps;
-  const ends = createEndsReader(deps, options);
-  const closing = new AbortController();
-  const places = new Map<number, Place>();
-  const turns = new Turns();
-  let session: ConsumerSession | undefined;
-  let isTroubled = false;
-
-  function flow(): void {
-    session?.flow((partition) => places.get(partition)?.isWanted === true && turns.isOn(partition));
-  }
-
-  function start(): ConsumerSession {
-    return startConsumerSession(deps, options, {
-      onJoin(partitions) {
-        if (isTroubled) log.info({ topic: options.topic }, 'Kafka is read again');
-        isTroubled = false;
-        for (const partition of partitions) {
-          const place = places.get(partition);
-          if (place !== undefined) session?.seek(partition, place.next);
-        }
-        flow();
-        handlers.onJoin();
-      },
-      onRecords(partition, records, high) {
-        const place = places.get(partition);
-        const last = records.at(-1);
-        if (place?.isWanted !== true || last === undefined) return false;
-        place.next = Number(last.offset) + 1;
-        place.high = high;
-        turns.waiting(partition, high - place.next);
-        handlers.onRecords(partition, records, high);
-        flow();
-        return true;
-      },
-    });
-  }
-
-  async function run(): Promise<void> {
-    while (!closing.signal.aborted) {
-      session = start();
-      const cause = await session.ended;
-      await session.stop();
-      if (closing.signal.aborted) return;
-      if (!isTroubled) log.warn({ err: cause, topic: options.topic }, 'Kafka cannot be read');
-      isTroubled = true;
-      await sleep(RESTART_AFTER_MS, undefined, { signal: closing.signal }).catch(() => undefined);
-    }
-  }
-
-  const ticking = setInterval(() => {
-    turns.tick(performance.now());
-    flow();
-  }, TURN_TICK_MS);
-  const running = run();
-  const watching = watch({
-    everyMs: options.watchEveryMs ?? DEFAULT_WATCH_EVERY_MS,
-    signal: closing.signal,
-    readEnds: () => ends.read(),
-    places: () =>
-      [...places].filter(([partition, { isWanted }]) => isWanted && turns.isOn(partition)),
-    onStuck: (partition) =>
-      session?.end(new Error(`Partition ${partition} has more, and nothing of it comes.`)),
-  });
-
-  return {
-    readFrom(partition, offset, behind) {
-      places.set(partition, { next: offset, high: offset + behind, isWanted: true });
-      turns.waiting(partition, behind);
-      session?.seek(partition, offset);
-      flow();
-    },
-    hold(partition) {
-      const place = places.get(partition);
-      if (place !== undefined) place.isWanted = false;
-      turns.leave(partition);
-      flow();
-    },
-    resume(partition) {
-      const place = places.get(partition);
-      if (place === undefined) return;
-      place.isWanted = true;
-      turns.waiting(partition, place.high - place.next);
-      flow();
-    },
-    ends: () => ends.read(),
-    async close() {
-      closing.abort();
-      clearInterval(ticking);
-      ends.close();
-      session?.end(new Error('The consumer is closed.'));
-      await Promise.all([running, watching]);
-    },
-  };
+  return new LastingConsumer(deps, options, handlers);
 }
 
-/** Calls `onStuck` when a partition stood still for a whole round though there was more to read. */
-async function watch(options: {
-  readonly everyMs: number;
-  readonly signal: AbortSignal;
-  readonly readEnds: () => Promise<PartitionEnds[] | undefined>;
-  readonly places: () => readonly (readonly [number, Place])[];
-  readonly onStuck: (partition: number) => void;
-}): Promise<void> {
-  const { everyMs, signal, readEnds, places, onStuck } = options;
-  /** By partition: where it stood though there was more. */
-  let behind = new Map<number, number>();
-  while (!signal.aborted) {
-    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-    const stuck = places().find(([partition, { next }]) => behind.get(partition) === next);
-    if (stuck !== undefined && !signal.aborted) onStuck(stuck[0]);
-    behind = new Map();
-    if (places().length === 0 || signal.aborted) continue;
-    const ends = await readEnds().catch(() => undefined);
-    for (const [partition, { next }] of places()) {
-      const high = ends?.[partition]?.high ?? 0;
-      if (high > next) behind.set(partition, next);
+class LastingConsumer implements TopicConsumer {
+  readonly #deps: { readonly log: Log };
+  readonly #options: TopicConsumerOptions;
+  readonly #handlers: TopicConsumerHandlers;
+  readonly #places = new Places();
+  readonly #ends: EndsReader;
+  readonly #closing = new AbortController();
+  readonly #ticking: NodeJS.Timeout;
+  readonly #working: Promise<unknown>;
+  #session: ConsumerSession | undefined;
+  #joins = 0;
+  #isJoined = false;
+  #isTroubled = false;
+
+  constructor(
+    deps: { readonly log: Log },
+    options: TopicConsumerOptions,
+    handlers: TopicConsumerHandlers,
+  ) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#ends = createEndsReader(deps, options);
+    this.#ticking = setInterval(() => {
+      this.#places.tick(performance.now());
+      this.#flow();
+    }, TURN_TICK_MS);
+    this.#working = Promise.all([this.#keepUp(), this.#watch()]);
+  }
+
+  readFrom(partition: number, offset: number, behind: number): void {
+    this.#places.readFrom(partition, offset, behind);
+    this.#session?.seek(partition, offset);
+    this.#flow();
+  }
+
+  hold(partition: number): void {
+    this.#places.hold(partition);
+    this.#flow();
+  }
+
+  resume(partition: number): void {
+    this.#places.resume(partition);
+    this.#flow();
+  }
+
+  ends(): Promise<PartitionEnds[] | undefined> {
+    return this.#ends.read();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearInterval(this.#ticking);
+    this.#ends.close();
+    this.#session?.end(new Error('The consumer is closed.'));
+    await this.#working;
+  }
+
+  /** Starts a session whenever the one before has ended. */
+  async #keepUp(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      const session = startConsumerSession(this.#deps, this.#options, {
+        onJoin: (partitions) => this.#joined(partitions),
+        onRecords: (partition, records, high) => this.#take(partition, records, high),
+      });
+      this.#session = session;
+      const cause = await session.ended;
+      this.#isJoined = false;
+      if (!signal.aborted) this.#tellTrouble(cause);
+      await session.stop();
+      await sleep(RESTART_AFTER_MS, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  #tellTrouble(cause: Error): void {
+    const { topic } = this.#options;
+    if (!this.#isTroubled) this.#deps.log.warn({ err: cause, topic }, 'Kafka cannot be read');
+    this.#isTroubled = true;
+  }
+
+  #joined(partitions: readonly number[]): void {
+    const { topic } = this.#options;
+    if (this.#isTroubled) this.#deps.log.info({ topic }, 'Kafka is read again');
+    this.#isTroubled = false;
+    this.#isJoined = true;
+    this.#joins += 1;
+    for (const each of partitions) this.#session?.seek(each, this.#places.next(each));
+    this.#flow();
+    this.#handlers.onReset();
+  }
+
+  #take(partition: number, records: readonly KafkaMessage[], high: number): boolean {
+    const last = records.at(-1);
+    if (!this.#places.isOn(partition) || last === undefined) return false;
+    this.#places.taken(partition, Number(last.offset) + 1, high);
+    this.#handlers.onRecords(partition, records, high);
+    this.#flow();
+    return true;
+  }
+
+  #flow(): void {
+    this.#session?.flow((partition) => this.#places.isOn(partition));
+  }
+
+  #watch(): Promise<void> {
+    return watchPlaces(
+      {
+        places: this.#places,
+        ends: this.#ends,
+        everyMs: this.#options.watchEveryMs ?? DEFAULT_WATCH_EVERY_MS,
+        signal: this.#closing.signal,
+        joins: () => (this.#isJoined ? this.#joins : undefined),
+      },
+      {
+        onStuck: (partition) =>
+          this.#session?.end(
+            new Error(`Partition ${partition} has more, and nothing of it comes.`),
+          ),
+        onShorter: () => this.#handlers.onReset(),
+      },
+    );
   }
 }

@@ -75,6 +75,21 @@ describeKafka('a reader of Kafka, when things break', (brokers) => {
     );
   });
 
+  it('notices that the topic was made anew while it was cut off', async () => {
+    const proxy = await startProxy();
+    await topic.append(0, range(1, 50));
+    const reader = await openAt({ brokers: [proxy.brokers], watchEveryMs: 200 });
+    const follower = followLane(reader, { lane: 0 });
+    await follower.until(50);
+    proxy.cut();
+    await topic.replace();
+    proxy.mend();
+    expect(await follower.untilHalted()).toMatchObject({ reason: 'lost_tail', position: 50 });
+    await topic.append(0, range(1, 60));
+    await follower.until(60);
+    expect(positionsOf(follower)).toEqual(range(1, 60));
+  });
+
   it('goes on when its group was deleted', async () => {
     const clientId = uniqueName('reader');
     await topic.append(0, range(1, 5));

@@ -45,8 +45,8 @@ export function openKafkaEventLog(
       if (lanes[partition]?.take(records, high) === true) arrived.ring();
       endsAsker.look();
     },
-    onJoin() {
-      for (const lane of lanes) lane.rejoined();
+    onReset() {
+      for (const lane of lanes) lane.recheck();
       endsAsker.look();
     },
   });

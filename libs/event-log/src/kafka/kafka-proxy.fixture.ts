@@ -59,7 +59,11 @@ export async function startKafkaProxy(broker: string): Promise<KafkaProxy> {
       if (muted.has(client)) return;
       const isSpoiled = isSpoiling && fetching.has(client);
       if (isSpoiled) isSpoiling = false;
-      client.write(isSpoiled ? bytes.fill(0x7f, HEADER_BYTES) : readdress(bytes));
+      client.write(
+        isSpoiled
+          ? bytes.fill(0x7f, HEADER_BYTES)
+          : readdress(bytes, { from: targetPort, to: port }),
+      );
     });
   });
   server.listen(0, HOST);
@@ -67,15 +71,6 @@ export async function startKafkaProxy(broker: string): Promise<KafkaProxy> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   const { port } = address;
-
-  /** Answers that name the broker name the proxy instead. */
-  function readdress(bytes: Buffer): Buffer {
-    const from = addressBytes(targetPort);
-    for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) {
-      addressBytes(port).copy(bytes, at);
-    }
-    return bytes;
-  }
 
   return {
     brokers: `${HOST}:${port}`,
@@ -99,6 +94,15 @@ export async function startKafkaProxy(broker: string): Promise<KafkaProxy> {
       await once(server, 'close');
     },
   };
+}
+
+/** Answers that name the broker name the proxy instead. */
+function readdress(bytes: Buffer, ports: { readonly from: number; readonly to: number }): Buffer {
+  const from = addressBytes(ports.from);
+  for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) {
+    addressBytes(ports.to).copy(bytes, at);
+  }
+  return bytes;
 }
 
 /** A broker's address as answers hold it: the name, then the port as an integer. */

@@ -1,4 +1,3 @@
-import type { BrokenEvent, LogRecord } from '../event-log.ts';
 import type { Search } from './search.ts';
 
 /**
@@ -31,14 +30,4 @@ export interface Place {
   readonly position: number | undefined;
   /** Absent when the position is enough. */
   readonly id?: string;
-}
-
-/** Why a lane cannot be read on behind what it collected. */
-export type Trouble =
-  | { readonly kind: 'jump'; readonly record: LogRecord }
-  | { readonly kind: 'broken'; readonly event: BrokenEvent };
-
-/** Something that is no event, or not the one that was read at its position. */
-export function brokenAt(position: number, reason: BrokenEvent['reason'], cause: Error): Trouble {
-  return { kind: 'broken', event: { position, reason, cause } };
 }

@@ -82,12 +82,12 @@ describe('a lane', () => {
     expect(reader.readAll()).toEqual(range(6, 9));
   });
 
-  it('forgets what halted it when the log is another one after a rejoin', () => {
+  it('forgets what halted it when the log is another one', () => {
     const { partition, lane, reader } = start([...range(1, 5), ...range(7, 9)]);
     reader.readAll();
     expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'gap', position: 6 });
     partition.replace(range(1, 9));
-    lane.rejoined();
+    lane.recheck();
     partition.run();
     expect(reader.readAll(SOON_STEPS)).toEqual(range(6, 9));
     expect(reader.halts).toEqual(new Set(['gap']));
@@ -110,7 +110,7 @@ describe('a lane', () => {
     reader.readAll();
     partition.replace([]);
     partition.append(range(1, 9), 'other');
-    lane.rejoined();
+    lane.recheck();
     expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'another_event', position: 5 });
   });
 
@@ -196,7 +196,7 @@ describe('a lane', () => {
       'lose tail',
       'read',
       'idle',
-      'rejoin',
+      'recheck',
     );
     fc.assert(
       fc.property(
@@ -212,7 +212,7 @@ describe('a lane', () => {
             if (kind === 'lose tail') partition.loseTail(length);
             if (kind === 'read') found.push(...reader.readAll());
             if (kind === 'idle') reader.idle();
-            if (kind === 'rejoin') lane.rejoined();
+            if (kind === 'recheck') lane.recheck();
             if (kind !== 'append') continue;
             if (repeatFrom !== undefined) partition.repeat(repeatFrom, length);
             partition.append(range(partition.lastPosition() + 1, last + length));

@@ -2,13 +2,14 @@ import type { PartitionEnds } from '@billhook/kafka';
 import type { LaneRequest, LaneSlice, LogRecord, Predecessor } from '../event-log.ts';
 import { LaneBuffer } from './lane-buffer.ts';
 import type { LaneBufferLimits } from './lane-buffer.ts';
-import { brokenAt } from './lane-phase.ts';
-import type { Phase, Place, Trouble } from './lane-phase.ts';
+import type { Phase, Place } from './lane-phase.ts';
 import { RecentEvents } from './recent-events.ts';
 import { detachRecords, positionOf, tryDecodeRecord, UndecodableRecordError } from './record.ts';
 import type { KafkaRecord } from './record.ts';
 import { beginSearch, searchAgain, searchBefore } from './search.ts';
 import type { Origin, Search } from './search.ts';
+import { brokenAt, StandingTrouble } from './trouble.ts';
+import type { Trouble } from './trouble.ts';
 
 /** The partition that a lane is read from. */
 export interface LanePartition {
@@ -23,8 +24,6 @@ export interface LanePartition {
 const PATIENCE_MS = 1_000;
 /** A lane that nobody asked for lets go of what it holds. */
 const IDLE_AFTER_MS = 10_000;
-/** A lane that cannot be read on is looked at again when it is asked for after that time. */
-const LOOK_AGAIN_AFTER_MS = 500;
 
 /** A lane that was quiet for that time makes sure that the partition is still the same. */
 const CHECK_PLACE_AFTER_MS = 20_000;
@@ -35,14 +34,11 @@ export class Lane {
   readonly #partition: LanePartition;
   readonly #buffer: LaneBuffer;
   readonly #recent = new RecentEvents();
+  readonly #trouble = new StandingTrouble();
   #phase: Phase = { kind: 'idle' };
   #predecessor: Predecessor = { kind: 'unknown' };
   /** Where the predecessor may be kept. */
   #hint: number | undefined;
-  #trouble: Trouble | undefined;
-  #troubleShownAtMs: number | undefined;
-  /** The lane is looked at again because of its trouble, which stands until something else is found. */
-  #isTroubleOld = false;
   /** A position that seems to be missing, and from where it was looked for. */
   #suspect: { readonly position: number; readonly origin: Origin } | undefined;
   #origin: Origin = 'hint';
@@ -79,8 +75,8 @@ export class Lane {
       return { lane: this.#lane, after, predecessor: { kind: 'unknown' }, events: [] };
     }
     this.#askedAtMs = nowMs;
-    if (this.#isDueToLookAgain(nowMs)) {
-      this.#isTroubleOld = true;
+    if (this.#buffer.length === 0 && this.#trouble.isDueForAnotherLook(nowMs)) {
+      this.#trouble.growOld();
       this.#lookAgain('hint');
     }
     if (this.#isHeld && this.#phase.kind === 'following' && this.#buffer.isLow) this.#resume();
@@ -115,7 +111,7 @@ export class Lane {
     if (first === undefined || last === undefined || !isReading) return false;
     if (Number(first.offset) < this.#nextOffset) {
       // The partition was made anew or lost its tail, and Kafka begins at its beginning.
-      this.#forgetTrouble();
+      this.#trouble.forget();
       this.#predecessor = this.#buffer.after === 0 ? { kind: 'none' } : { kind: 'unknown' };
       this.#lookAgain('hint');
       return false;
@@ -135,9 +131,9 @@ export class Lane {
   }
 
   /** The partition may be another one than before. */
-  rejoined(): void {
+  recheck(): void {
     if (this.#phase.kind === 'idle') return;
-    this.#isTroubleOld = this.#trouble !== undefined;
+    this.#trouble.growOld();
     this.#lookAgain('hint');
   }
 
@@ -158,7 +154,7 @@ export class Lane {
   #letGo(): void {
     this.#phase = { kind: 'idle' };
     this.#buffer.reset(this.#buffer.after);
-    this.#forgetTrouble();
+    this.#trouble.forget();
     this.#isAnswered = true;
     this.#hold();
   }
@@ -194,7 +190,7 @@ export class Lane {
     this.#buffer.reset(after);
     this.#predecessor = after === 0 ? { kind: 'none' } : { kind: 'unknown' };
     this.#suspect = undefined;
-    this.#forgetTrouble();
+    this.#trouble.forget();
     this.#lookAgain('hint');
   }
 
@@ -218,7 +214,7 @@ export class Lane {
 
   #placeToCheck(): Place | undefined {
     const before = this.#predecessor;
-    if (this.#trouble !== undefined) return undefined;
+    if (this.#trouble.current !== undefined) return undefined;
     if (before.kind === 'event' && this.#hint !== undefined) {
       return { offset: this.#hint, position: this.#buffer.after, id: before.id };
     }
@@ -311,7 +307,7 @@ export class Lane {
     const { position, id, offset = 0 } = record;
     this.#buffer.push(record);
     this.#recent.remember({ position, id, offset });
-    if (this.#isTroubleOld) this.#forgetTrouble();
+    this.#trouble.forgetIfOld();
   }
 
   /**
@@ -342,16 +338,8 @@ export class Lane {
   }
 
   #stop(trouble: Trouble): void {
-    this.#trouble = trouble;
-    this.#isTroubleOld = false;
-    this.#troubleShownAtMs = undefined;
+    this.#trouble.meet(trouble);
     this.#hold();
-  }
-
-  #forgetTrouble(): void {
-    this.#trouble = undefined;
-    this.#isTroubleOld = false;
-    this.#troubleShownAtMs = undefined;
   }
 
   /** All that there is was read. */
@@ -364,33 +352,21 @@ export class Lane {
       }
       // It may still come: a lane that lost its tail is filled again.
       this.#predecessor = { kind: 'none' };
-      this.#forgetTrouble();
-    } else if (this.#phase.kind === 'following' && this.#isTroubleOld) {
-      this.#forgetTrouble();
+      this.#trouble.forget();
+    } else if (this.#phase.kind === 'following') {
+      this.#trouble.forgetIfOld();
     }
-  }
-
-  #isDueToLookAgain(nowMs: number): boolean {
-    const shownAtMs = this.#troubleShownAtMs;
-    const isWaiting = this.#phase.kind === 'following' && !this.#isTroubleOld;
-    const isSeen = shownAtMs !== undefined && nowMs - shownAtMs >= LOOK_AGAIN_AFTER_MS;
-    return isWaiting && isSeen && this.#buffer.length === 0;
   }
 
   #slice({ after, limit }: LaneRequest, nowMs: number): LaneSlice {
     const events = this.#buffer.peek(limit);
     const slice = { lane: this.#lane, after, predecessor: this.#predecessor, events };
-    const trouble = this.#trouble;
-    if (trouble === undefined || events.length < this.#buffer.length) return slice;
-    if (trouble.kind === 'jump' && events.length === limit) return slice;
-    this.#troubleShownAtMs ??= nowMs;
-    if (trouble.kind === 'broken') return { ...slice, broken: trouble.event };
-    return { ...slice, events: [...events, trouble.record] };
+    return events.length === this.#buffer.length ? this.#trouble.show(slice, limit, nowMs) : slice;
   }
 
   /** What a reader could notice. */
   #shown(): readonly unknown[] {
-    return [this.#predecessor, this.#trouble, this.#buffer.length];
+    return [this.#predecessor, this.#trouble.current, this.#buffer.length];
   }
 
   #readFrom(offset: number): void {
@@ -405,7 +381,7 @@ export class Lane {
   }
 
   #resume(): void {
-    if (this.#trouble !== undefined && !this.#isTroubleOld) return;
+    if (this.#trouble.isNew) return;
     this.#isHeld = false;
     this.#partition.resume();
   }
