@@ -1,18 +1,18 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
-import { createServer, connect } from 'node:net';
+import { mkdir, open, realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { EmbeddedKafkaError } from './errors.ts';
 import { fetchJars } from './jars.ts';
-import { hasSetpriv, whyNoKafka } from './programs.ts';
+import { brokerFiles, findRunning } from './left-broker.ts';
+import type { BrokerFiles } from './left-broker.ts';
+import { findFreePort, isFree } from './ports.ts';
+import { brokerAnswers } from './probe.ts';
+import { hasSetpriv, JVM_FLAGS, whyNoKafka } from './programs.ts';
 import { brokerProperties } from './properties.ts';
-
-const run = promisify(execFile);
+import { formatStorage } from './storage.ts';
 
 export interface KafkaBrokerOptions {
   /** Everything of the broker is kept here; it is made if it is missing. */
@@ -27,7 +27,11 @@ export interface KafkaBroker {
   readonly brokers: string;
   /** The process id while it runs. */
   readonly pid: number | undefined;
-  /** Starts it and waits until it takes connections. */
+  /**
+   * Starts it and waits until it answers.
+   *
+   * @throws EmbeddedKafkaError when one runs on the folder already, or with what Kafka said.
+   */
   start(): Promise<void>;
   /** Ends it in order (SIGTERM). */
   stop(): Promise<void>;
@@ -37,73 +41,70 @@ export interface KafkaBroker {
 
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
-const FORMAT_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
-const SHOWN_LOG_BYTES = 4_000;
 
-/** Small, quick to start, and quiet: it serves one machine. */
-const JVM_FLAGS = [
-  '-Xmx512m',
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
-  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-];
+const LARGEST_LOG_BYTES = 10 * 1024 * 1024;
+const SHOWN_LOG_BYTES = 16_384;
+const SHOWN_LOG_LINES = 20;
+const STACK_LINE = /^\s*(at |\.\.\. \d+ more)/;
 
 /**
- * Prepares a broker: fetches its jars and formats its folder. It is not started yet.
+ * Prepares a broker: fetches its jars and formats its folder. It is not started yet. Where the system
+ * can tie a process to its parent, the broker ends with this process, however that ends.
  *
  * @throws EmbeddedKafkaError when Java or Maven is missing, or the jars cannot be fetched.
  */
 export async function createKafkaBroker(options: KafkaBrokerOptions): Promise<KafkaBroker> {
   const missing = await whyNoKafka();
   if (missing !== undefined) throw new EmbeddedKafkaError(missing);
-  const { folder } = options;
   const classpath = join(await fetchJars(), '*');
-  await mkdir(folder, { recursive: true });
+  await mkdir(options.folder, { recursive: true });
+  const files = brokerFiles(await realpath(options.folder));
   const port = options.port ?? (await findFreePort());
-  const properties = join(folder, 'server.properties');
-  const controllerPort = await findFreePort();
-  await writeFile(properties, brokerProperties({ folder, port, controllerPort }));
-  await format({ folder, properties, classpath });
-  const java = ['java', ...JVM_FLAGS, '-cp', classpath, 'kafka.Kafka', properties];
+  await formatStorage(files, classpath);
+  const java = ['java', ...JVM_FLAGS, '-cp', classpath, 'kafka.Kafka', files.properties];
   const command = (await hasSetpriv()) ? ['setpriv', '--pdeathsig', 'KILL', ...java] : java;
-  return brokerOf({ folder, port, command });
+  return brokerOf({ files, port, command });
 }
 
-function brokerOf(place: {
-  readonly folder: string;
+interface BrokerPlace {
+  readonly files: BrokerFiles;
   readonly port: number;
   readonly command: readonly string[];
-}): KafkaBroker {
-  const { folder, port, command } = place;
-  const logFile = join(folder, 'broker.log');
-  let running: ChildProcess | undefined;
+}
+
+function brokerOf(place: BrokerPlace): KafkaBroker {
+  let started: ChildProcess | undefined;
+  const running = (): ChildProcess | undefined =>
+    started !== undefined && !hasEnded(started) ? started : undefined;
 
   async function end(signal: NodeJS.Signals): Promise<void> {
-    const child = running;
+    const child = running();
     if (child === undefined) return;
-    const ended = hasEnded(child) ? Promise.resolve() : once(child, 'exit');
+    const ended = once(child, 'exit');
     child.kill(signal);
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await ended;
     clearTimeout(timer);
-    running = undefined;
   }
 
   return {
-    brokers: `127.0.0.1:${port}`,
+    brokers: `127.0.0.1:${place.port}`,
     get pid() {
-      return running?.pid;
+      return running()?.pid;
     },
     async start() {
-      if (running !== undefined && !hasEnded(running)) throw new Error('The broker runs already.');
-      running = await launch(command, logFile);
+      await expectFree(place);
+      const logStart = await sizeOf(place.files.log);
+      started = await launch(place);
       try {
-        await waitUntilReady(running, port);
-      } catch (error) {
+        await waitUntilReady(started, place.port);
+      } catch (cause) {
         await end('SIGKILL');
-        const message = `Kafka did not start: ${await lastOf(logFile)}`;
-        throw new EmbeddedKafkaError(message, { cause: error });
+        const said = await readLog(place.files.log, logStart);
+        throw new EmbeddedKafkaError(`Kafka did not start on ${place.files.folder}: ${said}`, {
+          cause,
+        });
       }
     },
     stop: () => end('SIGTERM'),
@@ -111,14 +112,36 @@ function brokerOf(place: {
   };
 }
 
-async function launch(command: readonly string[], logFile: string): Promise<ChildProcess> {
+async function expectFree({ files, port }: BrokerPlace): Promise<void> {
+  const pid = await findRunning(files);
+  if (pid !== undefined) {
+    throw new EmbeddedKafkaError(
+      `A Kafka broker with process id ${pid} runs on ${files.folder} already: end it first.`,
+    );
+  }
+  if (!(await isFree(port))) {
+    throw new EmbeddedKafkaError(
+      `Kafka cannot listen on 127.0.0.1:${port}: end what does, or choose another port.`,
+    );
+  }
+}
+
+async function launch({ files, port, command }: BrokerPlace): Promise<ChildProcess> {
   const [program = '', ...args] = command;
-  const log = await open(logFile, 'a');
-  // In a session of its own: Ctrl-C of a terminal must not reach it before those who use it.
-  const child = spawn(program, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
-  await once(child, 'spawn');
-  await log.close();
-  return child;
+  const controllerPort = await findFreePort();
+  await writeFile(files.properties, brokerProperties({ data: files.data, port, controllerPort }));
+  // Begins anew when it has grown large: it is for looking into, not for keeping.
+  const isLarge = (await sizeOf(files.log)) > LARGEST_LOG_BYTES;
+  const log = await open(files.log, isLarge ? 'w' : 'a');
+  try {
+    // In a session of its own: Ctrl-C of a terminal must not reach it before those who use it.
+    const child = spawn(program, args, { stdio: ['ignore', log.fd, log.fd], detached: true });
+    await once(child, 'spawn');
+    await writeFile(files.pid, String(child.pid));
+    return child;
+  } finally {
+    await log.close();
+  }
 }
 
 function hasEnded(child: ChildProcess): boolean {
@@ -127,52 +150,33 @@ function hasEnded(child: ChildProcess): boolean {
 
 async function waitUntilReady(child: ChildProcess, port: number): Promise<void> {
   const giveUpAtMs = performance.now() + READY_TIMEOUT_MS;
-  while (!(await answers(port))) {
+  while (!(await brokerAnswers('127.0.0.1', port))) {
     if (hasEnded(child)) throw new Error('the broker ended');
     if (performance.now() > giveUpAtMs) throw new Error('the broker was not ready in time');
     await sleep(POLL_MS);
   }
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+/** @returns the last lines that were written since, without the frames of stack traces. */
+async function readLog(path: string, from: number): Promise<string> {
+  const log = await open(path, 'r');
   try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
+    const size = (await log.stat()).size;
+    const position = Math.max(size < from ? 0 : from, size - SHOWN_LOG_BYTES);
+    const { buffer, bytesRead } = await log.read(Buffer.alloc(SHOWN_LOG_BYTES), { position });
+    const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
+    return lines
+      .filter((line) => !STACK_LINE.test(line))
+      .slice(-SHOWN_LOG_LINES)
+      .join('\n');
   } finally {
-    socket.destroy();
+    await log.close();
   }
 }
 
-/** Formats the data folder once; a folder that was formatted before keeps what it has. */
-async function format(place: {
-  readonly folder: string;
-  readonly properties: string;
-  readonly classpath: string;
-}): Promise<void> {
-  const { folder, properties, classpath } = place;
-  const formatted = join(folder, 'data', 'meta.properties');
-  if (await stat(formatted).then(Boolean, () => false)) return;
-  const clusterId = randomBytes(16).toString('base64url');
-  const tool = ['-cp', classpath, 'kafka.tools.StorageTool', 'format'];
-  await run('java', [...JVM_FLAGS, ...tool, `--cluster-id=${clusterId}`, '-c', properties], {
-    timeout: FORMAT_TIMEOUT_MS,
-  });
-}
-
-async function lastOf(logFile: string): Promise<string> {
-  const text = await readFile(logFile, 'utf8').catch(() => '');
-  return text.slice(-SHOWN_LOG_BYTES).trim();
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was found');
-  return address.port;
+async function sizeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }

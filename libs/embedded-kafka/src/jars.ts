@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -9,26 +10,30 @@ const run = promisify(execFile);
 
 const POM = fileURLToPath(new URL('../pom.xml', import.meta.url));
 
-/** Ignored by git and fetched again after a fresh clone. The version stands in `pom.xml`, too. */
+/** Ignored by git, so that a fresh clone fetches again. */
 const CACHE = fileURLToPath(
   new URL('../../../node_modules/.cache/billhook-kafka', import.meta.url),
 );
-const VERSION = '4.4.0';
 
 const FETCH_TIMEOUT_MS = 300_000;
+const NAME_CHARACTERS = 16;
 
 /**
- * Fetches the broker's jars through Maven, once for a checkout: about 45 files, 43 MB. Two processes
- * may do so at once: each fetches into a folder of its own, and the first one to finish wins.
+ * Fetches the broker's jars through Maven, once for each state of `pom.xml`: 45 files, 43 MB. Two
+ * processes may do so at once: each fetches into a folder of its own, and the first one to finish
+ * wins.
  *
  * @returns the folder that holds them.
  * @throws EmbeddedKafkaError when Maven cannot fetch them.
  */
-export async function fetchJars(): Promise<string> {
-  const folder = join(CACHE, VERSION);
+export async function fetchJars(cache = CACHE): Promise<string> {
+  const version = createHash('sha256')
+    .update(await readFile(POM))
+    .digest('hex');
+  const folder = join(cache, version.slice(0, NAME_CHARACTERS));
   if (await exists(folder)) return folder;
-  await mkdir(CACHE, { recursive: true });
-  const fetched = await mkdtemp(join(CACHE, 'fetching-'));
+  await mkdir(cache, { recursive: true });
+  const fetched = await mkdtemp(join(cache, 'fetching-'));
   try {
     await copyDependencies(fetched);
     await rename(fetched, folder);
@@ -45,11 +50,18 @@ async function copyDependencies(folder: string): Promise<void> {
   const options = [`-DoutputDirectory=${folder}`, '-DincludeScope=runtime'];
   try {
     await run('mvn', [...args, ...options], { timeout: FETCH_TIMEOUT_MS });
-  } catch (error) {
-    throw new EmbeddedKafkaError('Maven could not fetch the Kafka broker: is there a network?', {
-      cause: error,
-    });
+  } catch (cause) {
+    throw new EmbeddedKafkaError(
+      `Maven could not fetch the Kafka broker: ${firstError(cause) ?? 'is there a network?'}`,
+      { cause },
+    );
   }
+}
+
+/** Maven prints what went wrong to its standard output, and how to learn more after that. */
+function firstError(error: unknown): string | undefined {
+  if (!(error instanceof Error && 'stdout' in error)) return undefined;
+  return /^\[ERROR\] (.+)$/m.exec(String(error.stdout))?.[1];
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -7,6 +7,14 @@ const run = promisify(execFile);
 const OLDEST_JAVA = 17;
 const VERSION_TIMEOUT_MS = 30_000;
 
+/** Small, quick to start, and quiet: a broker serves one machine. */
+export const JVM_FLAGS: readonly string[] = [
+  '-Xmx512m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+];
+
 /**
  * Says in a sentence why no broker can be run here: Java or Maven is missing.
  *

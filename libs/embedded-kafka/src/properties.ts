@@ -1,8 +1,7 @@
-import { join } from 'node:path';
-
 /** Where a broker keeps its data and listens. */
 interface BrokerPlace {
-  readonly folder: string;
+  /** The folder of its data. */
+  readonly data: string;
   readonly port: number;
   readonly controllerPort: number;
 }
@@ -12,14 +11,14 @@ interface BrokerPlace {
  * nothing is replicated, groups form at once, and a broker that was killed is back within 3 s instead
  * of 12 (`broker.session.timeout.ms`).
  */
-export function brokerProperties({ folder, port, controllerPort }: BrokerPlace): string {
+export function brokerProperties({ data, port, controllerPort }: BrokerPlace): string {
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
     'controller.listener.names': 'CONTROLLER',
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'log.dirs': join(folder, 'data'),
+    'log.dirs': data,
     'auto.create.topics.enable': false,
     'default.replication.factor': 1,
     'offsets.topic.replication.factor': 1,
