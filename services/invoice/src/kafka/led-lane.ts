@@ -33,7 +33,7 @@ export interface LedLane {
 
 /** Bounds of a batch. KafkaJS splits nothing, and Kafka refuses what is over `max.message.bytes`. */
 export const MAX_BATCH_EVENTS = 500;
-export const MAX_BATCH_BYTES = 512 * 1024;
+const MAX_BATCH_BYTES = 512 * 1024;
 
 /** What the topic must allow: a batch, with room for the bytes that Kafka adds. */
 export const MAX_MESSAGE_BYTES = 2 * MAX_BATCH_BYTES;

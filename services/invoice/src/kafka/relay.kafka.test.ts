@@ -1,0 +1,175 @@
+import { createAdmin, createKafkaClient, createPartitionProducer } from '@billhook/kafka';
+import { encodeRecord } from '@billhook/event-log';
+import { createLog } from '@billhook/runtime';
+import { createTestDatabase, describeKafka, uniqueName } from '@billhook/testing';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import {
+  createTestStore,
+  firstIds,
+  readTopic,
+  startTestRelay,
+  type TestRelay,
+  type TestStore,
+} from './relay.fixture.ts';
+
+const WAIT = { timeout: 30_000, interval: 50 };
+const KEEP_EVERYTHING = ['retention.ms', 'retention.bytes'].map((name) => ({ name, value: '-1' }));
+const log = createLog({ level: 'silent', service: 'test' });
+
+describeKafka('the relay', (brokers) => {
+  const kafka = createKafkaClient({ log }, { brokers, clientId: 'test' });
+  let cleanUp: AsyncDisposableStack;
+  let store: TestStore;
+  let connectionString: string;
+  let topic: string;
+
+  beforeEach(async () => {
+    cleanUp = new AsyncDisposableStack();
+    const database = await createTestDatabase();
+    cleanUp.defer(() => database.drop());
+    ({ connectionString } = database);
+    store = await createTestStore(connectionString);
+    cleanUp.defer(() => store.close());
+    topic = uniqueName('events');
+    cleanUp.defer(() => withAdmin((admin) => admin.deleteTopics({ topics: [topic] })));
+  });
+  afterEach(() => cleanUp.disposeAsync());
+
+  async function withAdmin(work: (admin: ReturnType<typeof createAdmin>) => Promise<unknown>) {
+    const admin = createAdmin(kafka);
+    await admin.connect();
+    try {
+      await work(admin);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async function start(): Promise<TestRelay> {
+    const relay = await startTestRelay(connectionString, { brokers, topic });
+    cleanUp.defer(() => relay.end());
+    return relay;
+  }
+
+  /** Waits until nothing of the store is missing in the topic, in its order; repeats may be there. */
+  async function relayed(...relays: readonly TestRelay[]) {
+    await vi.waitFor(async () => {
+      const led = relays.flatMap((relay) => relay.state().lanes.map(({ lane }) => lane));
+      expect(new Set(led).size).toBe(store.lanes);
+      const lags = await Promise.all(relays.map((relay) => relay.readLag()));
+      expect(Math.max(...lags)).toBe(0);
+    }, WAIT);
+    const found = await readTopic(kafka, topic);
+    expect(firstIds(found)).toEqual(await store.appended());
+    return found;
+  }
+
+  const countOf = (found: Awaited<ReturnType<typeof relayed>>) =>
+    [...found.values()].reduce((sum, records) => sum + records.length, 0);
+
+  test('what is appended stands in its lane of the topic, once and in order', async () => {
+    await store.append(300);
+    const relay = await start();
+    await store.append(300);
+    expect(countOf(await relayed(relay))).toBe(600);
+  });
+
+  test('a leader that leaves hands its lanes over without a repeat', async () => {
+    const [first, second] = [await start(), await start()];
+    for (let round = 0; round < 5; round += 1) await store.append(100);
+    await relayed(first, second);
+    await first.stop(5_000);
+    await store.append(100);
+    expect(countOf(await relayed(second))).toBe(600);
+  });
+
+  test('the lanes of a leader that is cut off are led by another one, and it does no harm later', async () => {
+    const [first, second] = [await start(), await start()];
+    await store.append(200);
+    await relayed(first, second);
+    first.postgres.cut();
+    await store.append(200);
+    await relayed(second);
+    first.postgres.mend();
+    await store.append(200);
+    await relayed(first, second);
+  });
+
+  test('a topic that is deleted while nothing happens is made and filled again', async () => {
+    await store.append(100);
+    const relay = await start();
+    await relayed(relay);
+    await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+    await vi.waitFor(async () => expect(countOf(await readTopic(kafka, topic))).toBe(100), WAIT);
+    await store.append(10);
+    await relayed(relay);
+  });
+
+  test('a topic that is deleted under load is filled again', async () => {
+    const relay = await start();
+    for (let round = 0; round < 10; round += 1) {
+      await store.append(50);
+      if (round === 4) await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+    }
+    // A batch may have come to the new topic before anybody knew that it is one.
+    await vi.waitFor(async () => {
+      const appended = await store.appended();
+      const found = await readTopic(kafka, topic);
+      for (const [lane, ids] of appended) {
+        expect(new Set(found.get(lane)?.map(({ id }) => id))).toEqual(new Set(ids));
+        expect(hasInOrder(found.get(lane) ?? [], ids)).toBe(true);
+      }
+    }, WAIT);
+    await vi.waitFor(async () => expect(await relay.readLag()).toBe(0), WAIT);
+  });
+
+  test('what a topic lost at its end is sent again from there', async () => {
+    await store.append(100);
+    const before = await start();
+    const complete = await relayed(before);
+    await before.stop(5_000);
+    await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+    await withAdmin((admin) =>
+      admin.createTopics({
+        topics: [{ topic, numPartitions: store.lanes, configEntries: KEEP_EVERYTHING }],
+      }),
+    );
+    for (const [partition, records] of complete) {
+      const producer = createPartitionProducer(kafka, { topic, partition });
+      await producer.send(records.slice(0, 5).map(encodeRecord));
+      await producer.close();
+    }
+    expect(countOf(await relayed(await start()))).toBe(100);
+  });
+
+  test('a lane whose store lost what was relayed is halted, and nothing is sent in its place', async () => {
+    await store.append(40);
+    const before = await start();
+    await relayed(before);
+    await before.stop(5_000);
+    await store.pool.query(
+      `update invoice.event set id = gen_random_uuid() where lane = 2 and position =
+         (select max(position) from invoice.event where lane = 2)`,
+    );
+    await store.pool.query('update invoice.relay_cursor set position = position - 1');
+    await store.pool.query('update invoice.relay_cursor set kafka_offset = kafka_offset - 1');
+    const relay = await start();
+    await vi.waitFor(() => {
+      const halted = relay.state().lanes.filter(({ haltReason }) => haltReason !== undefined);
+      expect(halted.map(({ lane }) => lane)).toEqual([2]);
+    }, WAIT);
+    expect(countOf(await readTopic(kafka, topic))).toBe(40);
+  });
+
+  test('a batch stays below its bytes, whatever the events are', async () => {
+    await store.append(60, 60 * 1024);
+    expect(countOf(await relayed(await start()))).toBe(60);
+  });
+});
+
+/** Says whether the ids stand there in this order, with anything in between. */
+function hasInOrder(records: readonly { readonly id: string }[], ids: readonly string[]): boolean {
+  let next = 0;
+  for (const { id } of records) if (id === ids[next]) next += 1;
+  return next === ids.length;
+}
