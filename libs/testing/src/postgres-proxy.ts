@@ -14,6 +14,8 @@ export interface PostgresProxy {
   onCommit(decideFate: () => CommitFate): void;
   /** Breaks all connections, and refuses new ones until `mend`. */
   cut(): void;
+  /** Passes nothing on any more, and breaks nothing, until `mend`. */
+  hang(): void;
   mend(): void;
   close(): Promise<void>;
 }
@@ -27,6 +29,7 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
   const sockets = new Set<Socket>();
   let decideFate = alwaysAnswered;
   let isCut = false;
+  let isHanging = false;
 
   const server = createServer((client) => {
     if (isCut) {
@@ -40,6 +43,7 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
     };
     for (const socket of [client, upstream]) {
       sockets.add(socket);
+      if (isHanging) socket.pause();
       socket.on('error', breakBoth);
       socket.on('close', () => {
         sockets.delete(socket);
@@ -75,8 +79,14 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
       isCut = true;
       breakAll();
     },
+    hang() {
+      isHanging = true;
+      for (const socket of sockets) socket.pause();
+    },
     mend() {
       isCut = false;
+      isHanging = false;
+      for (const socket of sockets) socket.resume();
     },
     async close() {
       breakAll();

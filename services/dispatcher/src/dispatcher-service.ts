@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createAddressPolicy } from '@billhook/destinations';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
@@ -36,6 +37,8 @@ const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
 
 /** What is left of the stop's time for recording the last answers and closing. */
 const STOP_MARGIN_MS = 2_000;
+/** What is left of it in any case, for the process to end. */
+const EXIT_MARGIN_MS = 500;
 
 /**
  * Starts a dispatcher: brings its schema up to date, watches the endpoints, takes its lanes, reads
@@ -104,7 +107,27 @@ export async function startDispatcherService(
   const { address } = config;
   server = await startGrpcServer({ address, services: [service], log });
   const opened = cleanup.move();
-  return { name: 'dispatcher', address: server.address, stop: () => opened.disposeAsync() };
+  return {
+    name: 'dispatcher',
+    address: server.address,
+    stop: () => closeInTime(opened, { timeoutMs: config.shutdownTimeoutMs - EXIT_MARGIN_MS, log }),
+  };
+}
+
+/**
+ * Closes everything, and waits no longer than it may: connections to a Postgres that hangs close when
+ * the process ends. Nothing is lost by that: leases that were not given up expire.
+ */
+async function closeInTime(
+  opened: AsyncDisposableStack,
+  { timeoutMs, log }: { readonly timeoutMs: number; readonly log: Log },
+): Promise<void> {
+  const waiting = new AbortController();
+  const closed = opened.disposeAsync().finally(() => waiting.abort());
+  const isLate = sleep(timeoutMs, true, { signal: waiting.signal }).catch(() => false);
+  if (!(await isLate)) return closed;
+  log.warn({ timeoutMs }, 'not everything could be closed in time');
+  return void closed.catch((error: unknown) => log.debug({ err: error }, 'closed with an error'));
 }
 
 function openPool(

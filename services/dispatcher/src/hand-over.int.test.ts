@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { startPostgresProxy } from '@billhook/testing';
+import { expect, onTestFinished, test } from 'vitest';
 
 import {
   distinct,
@@ -53,6 +56,23 @@ test('dispatchers that join and leave while receivers are slow send nothing twic
   expect(receiver.requests).toHaveLength(40 * EVENTS);
   const sequences = Array.from({ length: EVENTS }, (_, index) => index + 1);
   for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+});
+
+test('a stop ends in time, also while Postgres answers nothing', async () => {
+  const proxy = await startPostgresProxy(dispatchers.database.connectionString);
+  onTestFinished(() => proxy.close());
+  const receiver = await dispatchers.receive();
+  dispatchers.register(receiver);
+  const shutdownTimeoutMs = 4_000;
+  const databaseUrl = proxy.connectionString;
+  const service = await dispatchers.start({ databaseUrl, shutdownTimeoutMs });
+  await dispatchers.appendToEach(invoiceIds(10), 1);
+  await receiver.waitFor(10, 5_000);
+  proxy.hang();
+  await Promise.race([
+    service.stop(),
+    sleep(shutdownTimeoutMs).then(() => expect.fail('too late')),
+  ]);
 });
 
 test('what fails after its lane was handed over is tried again as the schedule says, once', async () => {
