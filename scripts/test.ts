@@ -10,6 +10,7 @@ import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stopLeftKafka } from '@billhook/embedded-kafka';
 import { stopLeftPostgres } from '@billhook/embedded-postgres';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -45,10 +46,11 @@ async function runVitest(args: readonly string[], folder: string): Promise<numbe
   return signalCode === null ? (exitCode ?? 1) : 128 + constants.signals[signalCode];
 }
 
-/** Postgres lives in a session of its own: it outlives whoever started it. */
+/** Servers live in sessions of their own: they may outlive whoever started them. */
 async function stopServers(folder: string): Promise<void> {
-  const paths = await readdir(folder, { recursive: true });
-  for (const path of paths.filter((name) => basename(name) === 'postmaster.pid')) {
-    await stopLeftPostgres(join(folder, dirname(dirname(path))));
+  for (const path of await readdir(folder, { recursive: true })) {
+    const place = join(folder, dirname(path));
+    if (basename(path) === 'postmaster.pid') await stopLeftPostgres(dirname(place));
+    else if (basename(path) === 'broker.pid') await stopLeftKafka(place);
   }
 }

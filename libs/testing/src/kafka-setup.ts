@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -24,8 +24,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide('kafkaBrokers', null);
     return () => Promise.resolve();
   }
-  const folder = join(tmpdir(), `billhook-test-kafka-${process.pid}`);
-  await mkdir(folder, { recursive: true });
+  // Each project of a run that asks has a broker of its own.
+  const folder = await mkdtemp(join(tmpdir(), 'billhook-test-kafka-'));
   const broker = await createKafkaBroker({ folder });
   await broker.start();
   project.provide('kafkaBrokers', broker.brokers);
