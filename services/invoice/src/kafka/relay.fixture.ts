@@ -71,7 +71,7 @@ export async function createTestStore(connectionString: string): Promise<TestSto
 
 const notes: Aggregate<Note, undefined, string> = {
   load: () => Promise.resolve(undefined),
-  version: () => 0,
+  version: () => 1,
   decide: (_working, { data }) => {
     return { kind: 'accepted', events: [{ type: 'note', data }], answer: '' };
   },

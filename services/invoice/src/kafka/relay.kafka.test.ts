@@ -139,7 +139,9 @@ describeKafka('the relay', (brokers) => {
       await producer.send(records.slice(0, 5).map(encodeRecord));
       await producer.close();
     }
-    expect(countOf(await relayed(await start()))).toBe(100);
+    const relay = await start();
+    await vi.waitFor(async () => expect(countOf(await readTopic(kafka, topic))).toBe(100), WAIT);
+    expect(countOf(await relayed(relay))).toBe(100);
   });
 
   test('a lane whose store lost what was relayed is halted, and nothing is sent in its place', async () => {
