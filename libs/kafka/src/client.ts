@@ -11,6 +11,8 @@ export interface KafkaClientOptions {
   readonly clientId: string;
   /** Ends all connections and attempts of everything that is made of this client. */
   readonly signal?: AbortSignal;
+  /** How often an attempt to reach a broker is repeated; without end by default. */
+  readonly retries?: number;
 }
 
 /**
@@ -29,13 +31,14 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Makes a client of KafkaJS; it connects nowhere yet. */
 export function createKafkaClient(deps: { readonly log: Log }, options: KafkaClientOptions): Kafka {
   const { brokers, signal } = options;
+  const retry = { ...RETRY, ...(options.retries !== undefined && { retries: options.retries }) };
   stopIdleTimers();
   return new kafkajs.Kafka({
     // Without a broker KafkaJS gives up.
     brokers: () => (signal?.aborted === true ? [] : [...brokers]),
     ...(signal === undefined ? {} : { socketFactory: socketsUntil(signal) }),
     clientId: options.clientId,
-    retry: { ...RETRY },
+    retry,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     logLevel: kafkajs.logLevel.WARN,

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { openPostgresEventLog } from '@billhook/event-log';
-import { createAdmin, createKafkaClient, prepareTopic, type Kafka } from '@billhook/kafka';
+import {
+  createAdmin,
+  createKafkaClient,
+  prepareTopic,
+  type KafkaClientOptions,
+} from '@billhook/kafka';
 import { createLaneLeases } from '@billhook/lane-leases';
 import { createPool } from '@billhook/postgres';
 import { ConfigurationError, type Log, type Stoppable } from '@billhook/runtime';
@@ -16,6 +21,9 @@ const LEASE_CONNECTIONS = 1;
 
 /** A broker that is away must not keep mutations from being taken. */
 const FIRST_LOOK_TIMEOUT_MS = 5_000;
+
+/** Who looks at the topic gives up soon: without it KafkaJS tries to connect for ever, and says nothing. */
+const LOOK_RETRIES = 2;
 
 /** The relay with its connections. */
 export type OpenRelay = Relay & Stoppable;
@@ -42,15 +50,17 @@ export async function openRelay(
   };
   const pool = open(MAX_CONNECTIONS);
   const leasePool = open(LEASE_CONNECTIONS);
-  const kafka = createKafkaClient({ log }, { brokers, clientId: 'billhook-relay' });
-  await lookAtTopic(kafka, { topic, lanes }, log);
+  const client = { brokers, clientId: 'billhook-relay' };
+  await lookAtTopic(client, { topic, lanes }, log);
+  const kafka = createKafkaClient({ log }, client);
+  const looking = createKafkaClient({ log }, { ...client, retries: LOOK_RETRIES });
   const leases = createLaneLeases(
     { pool: leasePool, log, monotonicMs },
     { schema: SCHEMA, lanes, ownerId: randomUUID() },
   );
   const store = await openPostgresEventLog({ pool, log }, { schema: SCHEMA, connectionString });
   cleanup.defer(() => store.close());
-  const deps = { pool, leases, store, kafka, log, monotonicMs };
+  const deps = { pool, leases, store, kafka, looking, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes });
   cleanup.defer(() => relay.stop(config.shutdownTimeoutMs / 4));
   const opened = cleanup.move();
@@ -59,12 +69,13 @@ export async function openRelay(
 
 /** What is wrong with the topic should be said at the start, if a broker answers by then. */
 async function lookAtTopic(
-  kafka: Kafka,
+  client: Pick<KafkaClientOptions, 'brokers' | 'clientId'>,
   { topic, lanes }: { readonly topic: string; readonly lanes: number },
   log: Log,
 ): Promise<void> {
-  const admin = createAdmin(kafka);
   const signal = AbortSignal.timeout(FIRST_LOOK_TIMEOUT_MS);
+  const kafka = createKafkaClient({ log }, { ...client, signal, retries: LOOK_RETRIES });
+  const admin = createAdmin(kafka);
   const options = { topic, partitions: lanes, maxMessageBytes: MAX_MESSAGE_BYTES };
   try {
     await admin.connect();

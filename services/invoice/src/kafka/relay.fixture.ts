@@ -110,11 +110,12 @@ export async function startTestRelay(
     { schema: SCHEMA, connectionString: through },
   );
   const kafka = createKafkaClient({ log }, { brokers, clientId: 'test-relay' });
+  const looking = createKafkaClient({ log }, { brokers, clientId: 'test-relay', retries: 2 });
   const leases = createLaneLeases(
     { pool: leasePool, log, monotonicMs },
     { schema: SCHEMA, lanes: LANES, ownerId: randomUUID(), ...QUICK_LEASES },
   );
-  const deps = { pool, leases, store, kafka, log, monotonicMs };
+  const deps = { pool, leases, store, kafka, looking, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes: LANES });
   return {
     ...relay,

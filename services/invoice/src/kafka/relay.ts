@@ -34,7 +34,10 @@ export interface RelayDependencies {
   readonly leases: LaneLeases;
   /** The store, as a log. */
   readonly store: EventLogReader;
+  /** To send with: it goes on trying while no broker answers. */
   readonly kafka: Kafka;
+  /** To look at the topic with: it gives up soon, so that it can be said that no broker answers. */
+  readonly looking: Kafka;
   readonly log: Log;
   /** Must go on while the process is stopped, as `performance.now` does. */
   readonly monotonicMs: () => number;
@@ -51,17 +54,17 @@ export async function startRelay(
   deps: RelayDependencies,
   options: { readonly topic: string; readonly lanes: number },
 ): Promise<Relay> {
-  const { leases, kafka, log } = deps;
+  const { leases, kafka, looking, log } = deps;
   const { topic } = options;
   const led = new Map<number, LedLane>();
   const stopping = new AbortController();
   const cursors = createCursorKeeper(deps, drop);
   const watch = createTopicWatch(
     {
-      kafka,
+      kafka: looking,
       led,
       log,
-      checker: createLaneChecker({ ...deps, topic }),
+      checker: createLaneChecker({ ...deps, kafka: looking, topic }),
       onChecked: () => sender.wake(),
     },
     options,
