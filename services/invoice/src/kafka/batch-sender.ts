@@ -39,7 +39,8 @@ export function createBatchSender(deps: {
     lane.sendingSinceMs = monotonicMs();
     try {
       const offset = await lane.producer.send(events.map(encodeRecord));
-      // A lower offset than expected: the topic is another one, and lacks what was sent before.
+      // A lower offset than expected: the topic is another one, or lost its tail, and lacks what was sent
+      // before this batch.
       if (offset > lane.cursor.offset) {
         const { position, id: eventId } = last;
         lane.cursor = { position, eventId, offset: offset + events.length - 1 };
@@ -47,6 +48,7 @@ export function createBatchSender(deps: {
         deps.onSent(lane);
       } else {
         lane.phase = 'unchecked';
+        lane.strayFrom = offset;
       }
     } catch (error) {
       lane.phase = 'unchecked';
@@ -66,6 +68,8 @@ export function createBatchSender(deps: {
     });
     let began = false;
     const slices = await store.read(requests, signal);
+    // The process may have been frozen meanwhile.
+    if (monotonicMs() >= leases.safeUntilMs()) return false;
     for (const [index, slice] of slices.entries()) {
       const lane = idle[index];
       // It may have been given up, or checked again, since it was asked for.

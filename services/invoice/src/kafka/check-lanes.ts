@@ -6,7 +6,7 @@ import {
 } from '@billhook/event-log';
 import { readRecords, type Kafka, type KafkaMessage, type PartitionEnds } from '@billhook/kafka';
 import type { Log } from '@billhook/runtime';
-import { START } from '../postgres/relay-cursors.ts';
+import { START, type RelayCursor } from '../postgres/relay-cursors.ts';
 import type { LedLane } from './led-lane.ts';
 
 const LOOK_TIMEOUT_MS = 15_000;
@@ -39,7 +39,7 @@ export interface LaneChecker {
  * - it goes on behind it: a leader ended before its cursor was saved, or one that is none any more
  *   repeated something. What is there and follows the cursor needs not be sent again;
  * - it ends before: the topic was made anew, or lost its tail. What is missing is sent again, and
- *   everything if even its beginning is missing;
+ *   everything if even its beginning is missing. A batch that was sent meanwhile does not count;
  * - it ends with an event that the store has not, or another one at that position: the store lost
  *   what was relayed already, and nothing that could be sent would be right.
  */
@@ -57,17 +57,18 @@ export function createLaneChecker(deps: {
   ): Promise<Map<number, Edges>> {
     const first = new Map<number, number>();
     const last = new Map<number, number>();
-    for (const { lane } of lanes) {
-      const { low, high } = ends[lane] ?? { low: 0, high: 0 };
+    for (const led of lanes) {
+      const { low, high } = soundEnds(led, ends) ?? { low: 0, high: 0 };
       if (high === low) continue;
-      first.set(lane, low);
-      last.set(lane, high - 1);
+      first.set(led.lane, low);
+      last.set(led.lane, high - 1);
     }
     const firsts = await readRecords(kafka, { topic, offsets: first, timeoutMs: LOOK_TIMEOUT_MS });
     const lasts = await readRecords(kafka, { topic, offsets: last, timeoutMs: LOOK_TIMEOUT_MS });
     const edges = new Map<number, Edges>();
-    for (const { lane } of lanes) {
-      const ofLane = ends[lane];
+    for (const led of lanes) {
+      const { lane } = led;
+      const ofLane = soundEnds(led, ends);
       const [head, tail] = [firsts.get(lane), lasts.get(lane)];
       if (ofLane === undefined) continue;
       if (ofLane.high > ofLane.low && (head === undefined || tail === undefined)) continue;
@@ -98,7 +99,8 @@ export function createLaneChecker(deps: {
         'the topic was made anew or lost its tail: what is missing is sent again',
       );
     }
-    if (last === undefined || first?.position !== 1) led.cursor = START;
+    if (last === undefined || first?.position !== 1 || followsHole(last, led.cursor))
+      led.cursor = START;
     else if (isBehind || last.position > cursor.position) led.cursor = cursorAt(last);
     resume(led);
   }
@@ -116,7 +118,7 @@ export function createLaneChecker(deps: {
       const doubtful: LedLane[] = [];
       for (const led of lanes) {
         const high = ends[led.lane]?.high;
-        if (high === led.cursor.offset + 1) resume(led);
+        if (high === led.cursor.offset + 1 && led.strayFrom === undefined) resume(led);
         else doubtful.push(led);
       }
       if (doubtful.length === 0) return;
@@ -138,6 +140,24 @@ export function createLaneChecker(deps: {
 function resume(led: LedLane): void {
   led.phase = 'idle';
   led.haltReason = undefined;
+  led.strayFrom = undefined;
+}
+
+/** A partition's ends, without what was sent to it when it had become shorter already. */
+function soundEnds(led: LedLane, ends: readonly PartitionEnds[]): PartitionEnds | undefined {
+  const ofLane = ends[led.lane];
+  if (ofLane === undefined) return undefined;
+  const { low, high } = ofLane;
+  return { low, high: Math.max(low, Math.min(high, led.strayFrom ?? high)) };
+}
+
+/**
+ * Whether something is missing before a record for certain: positions are gapless, so that none is kept
+ * before its own offset, and none that follows the cursor before the cursor's offset.
+ */
+function followsHole({ position, offset = 0 }: LogRecord, cursor: RelayCursor): boolean {
+  const isTooEarly = position - 1 > offset;
+  return isTooEarly || (position > cursor.position && offset <= cursor.offset);
 }
 
 function cursorAt({ position, id, offset }: LogRecord) {

@@ -25,6 +25,11 @@ export interface LedLane {
   cursor: RelayCursor;
   /** Why it is halted, in words. */
   haltReason: string | undefined;
+  /**
+   * Where a batch came to lie that was sent after the partition had become shorter: what precedes it may
+   * be missing. Undefined while none is known.
+   */
+  strayFrom: number | undefined;
   /** Ends with the batch that is under way. It does not reject. */
   underWay: Promise<void>;
   /** Since when a batch is under way, monotonic clock; Infinity when none is. */

@@ -133,6 +133,7 @@ function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): Led
     phase: 'loading',
     cursor: START,
     haltReason: undefined,
+    strayFrom: undefined,
     underWay: Promise.resolve(),
     sendingSinceMs: Infinity,
   };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmin, prepareTopic, readEnds, type Admin, type Kafka } from '@billhook/kafka';
-import type { Log } from '@billhook/runtime';
+import { ConfigurationError, type Log } from '@billhook/runtime';
 import type { LaneChecker } from './check-lanes.ts';
 import { MAX_MESSAGE_BYTES, type LedLane } from './led-lane.ts';
 
@@ -51,9 +51,10 @@ export function createTopicWatch(
     const seen = [...led.values()].filter(({ phase }) => phase !== 'loading');
     const cursors = new Map(seen.map((lane) => [lane, lane.cursor]));
     const ends = await readEnds(admin, topic);
-    if (ends === undefined) {
+    if (ends?.length !== partitions) {
       isPrepared = false;
-      throw new Error(`the topic ${topic} is missing`);
+      const found = ends === undefined ? 'is missing' : `has ${ends.length} partitions`;
+      throw new Error(`the topic ${topic} ${found}`);
     }
     const doubtful = seen.filter((lane) => {
       if (lane.phase === 'unchecked' || lane.phase === 'halted') return true;
@@ -61,11 +62,19 @@ export function createTopicWatch(
       const isStill = lane.phase === 'idle' && lane.cursor === cursors.get(lane);
       return isStill && (ends[lane.lane]?.high ?? 0) <= lane.cursor.offset;
     });
+    for (const lane of doubtful) {
+      if (lane.phase !== 'idle') continue;
+      // Nothing is sent before it is known from where, and the topic may be another one.
+      lane.phase = 'unchecked';
+      isPrepared = false;
+    }
     await checker.check(doubtful, ends, signal);
   }
 
-  function note(next: TopicState): void {
-    const isNews = next.kind !== state.kind;
+  function note(next: TopicState, isConfiguration = false): void {
+    const hasOtherReason =
+      next.kind === 'away' && state.kind === 'away' && next.reason !== state.reason;
+    const isNews = next.kind !== state.kind || (isConfiguration && hasOtherReason);
     state = next;
     if (!isNews) return;
     if (next.kind === 'away') {
@@ -113,7 +122,8 @@ export function createTopicWatch(
           await lookOnce(signal);
         } catch (error) {
           if (signal.aborted) return;
-          note({ kind: 'away', reason: error instanceof Error ? error.message : String(error) });
+          const reason = error instanceof Error ? error.message : String(error);
+          note({ kind: 'away', reason }, error instanceof ConfigurationError);
           await sleep(RETRY_AFTER_MS, undefined, { signal }).catch(() => undefined);
         }
       }
