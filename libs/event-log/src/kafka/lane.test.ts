@@ -69,6 +69,32 @@ describe('a lane', () => {
     });
   });
 
+  it('is found though a batch came to a new log before its beginning', () => {
+    for (const after of range(0, 19)) {
+      const positions = [...range(11, 15), ...range(1, 20)];
+      const { reader } = start(positions, { after });
+      expect(reader.readAll()).toEqual(range(after + 1, 20));
+      expect([...reader.halts]).toEqual([]);
+    }
+  });
+
+  it('is found though a batch came behind a lost tail before that was filled again', () => {
+    for (const after of range(0, 19)) {
+      const positions = [...range(1, 5), ...range(11, 15), ...range(6, 20)];
+      const { reader } = start(positions, { after });
+      expect(reader.readAll()).toEqual(range(after + 1, 20));
+      expect([...reader.halts]).toEqual([]);
+    }
+  });
+
+  it('goes on from a gap as soon as what is missing comes behind it', () => {
+    const { partition, reader } = start([...range(1, 5), ...range(11, 15)], { after: 3 });
+    expect(reader.readAll()).toEqual([4, 5]);
+    expect(reader.end()).toMatchObject({ kind: 'halted', reason: 'gap', position: 6 });
+    partition.append(range(6, 20));
+    expect(reader.readAll(SOON_STEPS)).toEqual(range(6, 20));
+  });
+
   it('drops repeats', () => {
     const { reader } = start([1, 1, 2, 3, 1, 2, 3, 4, 3, 4, 5]);
     expect(reader.readAll()).toEqual([1, 2, 3, 4, 5]);
@@ -194,6 +220,8 @@ describe('a lane', () => {
       'append',
       'anew',
       'lose tail',
+      'stray anew',
+      'stray tail',
       'read',
       'idle',
       'recheck',
@@ -207,21 +235,34 @@ describe('a lane', () => {
           const { partition, lane, reader } = start(range(1, 12), { after, offset });
           const found: number[] = [];
           let last = 12;
+          /** Whether it was read while it had a hole. */
+          let hadHole = false;
           for (const [kind, { length, repeatFrom }] of steps) {
             if (kind === 'anew') partition.replace(range(1, length));
             if (kind === 'lose tail') partition.loseTail(length);
+            if (kind === 'stray anew' || kind === 'stray tail') {
+              // A batch is sent before anybody knows what is lost, and the rest thereafter.
+              if (kind === 'stray anew') partition.replace([]);
+              else partition.loseTail(length);
+              partition.append(range(last + 1, last + length));
+              if (repeatFrom !== undefined) partition.repeat(repeatFrom, length);
+              last += length;
+              partition.append(range(partition.firstLacking(), last));
+            }
+            if (kind === 'read') hadHole ||= partition.firstLacking() <= partition.lastPosition();
             if (kind === 'read') found.push(...reader.readAll());
             if (kind === 'idle') reader.idle();
             if (kind === 'recheck') lane.recheck();
             if (kind !== 'append') continue;
             if (repeatFrom !== undefined) partition.repeat(repeatFrom, length);
-            partition.append(range(partition.lastPosition() + 1, last + length));
+            partition.append(range(partition.firstLacking(), last + length));
             last += length;
           }
-          partition.append(range(partition.lastPosition() + 1, last + 1));
+          partition.append(range(partition.firstLacking(), last + 1));
           found.push(...reader.readAll());
           expect(found).toEqual(range(after + 1, last + 1));
           reader.halts.delete('lost_tail');
+          if (hadHole) reader.halts.delete('gap');
           expect([...reader.halts]).toEqual([]);
         },
       ),
@@ -276,6 +317,11 @@ class ModelPartition {
 
   lastPosition(): number {
     return this.#records.reduce((last, { position }) => Math.max(last, position), 0);
+  }
+
+  /** The first position that a reader from the beginning would not come to. */
+  firstLacking(): number {
+    return this.#records.reduce((next, { position }) => (position === next ? next + 1 : next), 1);
   }
 
   readFrom(offset: number): void {

@@ -39,8 +39,9 @@ export class Lane {
   #predecessor: Predecessor = { kind: 'unknown' };
   /** Where the predecessor may be kept. */
   #hint: number | undefined;
-  /** A position that seems to be missing, and from where it was looked for. */
-  #suspect: { readonly position: number; readonly origin: Origin } | undefined;
+  /** The first record behind missing positions, while these may still come further on. */
+  #beyond: LogRecord | undefined;
+  /** From where the partition is read, until its end is reached. */
   #origin: Origin = 'hint';
   #questions = 0;
   #nextOffset = 0;
@@ -90,6 +91,7 @@ export class Lane {
     this.#high = high;
     if (this.#buffer.after === 0) {
       this.#phase = { kind: 'following' };
+      this.#origin = 'low';
       this.#readFrom(low);
       return;
     }
@@ -189,7 +191,6 @@ export class Lane {
     this.#hint = this.#recent.offsetAt(after) ?? known ?? hint;
     this.#buffer.reset(after);
     this.#predecessor = after === 0 ? { kind: 'none' } : { kind: 'unknown' };
-    this.#suspect = undefined;
     this.#trouble.forget();
     this.#lookAgain('hint');
   }
@@ -198,6 +199,7 @@ export class Lane {
   #lookAgain(origin: Origin): void {
     this.#buffer.reset(this.#buffer.after);
     this.#recent.forgetAfter(this.#buffer.after);
+    this.#beyond = undefined;
     this.#origin = origin;
     this.#phase = { kind: 'asking' };
     this.#questions += 1;
@@ -274,8 +276,14 @@ export class Lane {
       this.#search(searchBefore(search, atMost));
       return;
     }
+    if (this.#predecessor.kind === 'none') {
+      // The end was reached before this came: the log may be another one since.
+      this.#predecessor = { kind: 'unknown' };
+      this.#lookAgain('low');
+      return;
+    }
     this.#predecessor = { kind: 'missing' };
-    this.#suspect = { position: this.#buffer.after + 1, origin: 'low' };
+    this.#origin = 'low';
     this.#phase = { kind: 'following' };
   }
 
@@ -291,9 +299,11 @@ export class Lane {
       if (record.position === expected) {
         this.#push(record);
       } else if (record.position > expected) {
-        this.#meetJump(record, expected);
+        if (this.#meetJump(record)) continue;
         return;
-      } else if (!this.#isRepeat(record)) {
+      } else if (this.#isRepeat(record)) {
+        this.#recognise(record);
+      } else {
         const { position, id, offset } = record;
         const cause = new Error(`It holds ${id} at offset ${offset}, too.`);
         this.#stop(brokenAt(position, 'another_event', cause));
@@ -307,7 +317,19 @@ export class Lane {
     const { position, id, offset = 0 } = record;
     this.#buffer.push(record);
     this.#recent.remember({ position, id, offset });
-    this.#trouble.forgetIfOld();
+    if (this.#beyond === undefined) {
+      this.#trouble.forgetIfOld();
+    } else {
+      this.#beyond = undefined;
+      this.#trouble.forget();
+    }
+  }
+
+  /** What seemed to be lost was kept further on. */
+  #recognise({ position, id, offset }: LogRecord): void {
+    if (position !== this.#buffer.after || this.#predecessor.kind !== 'missing') return;
+    this.#predecessor = { kind: 'event', id };
+    this.#hint = offset;
   }
 
   /**
@@ -324,17 +346,18 @@ export class Lane {
 
   /**
    * Positions are missing. But the log may have been made anew meanwhile, or the search found a repeat
-   * that other ones follow: only a look at everything decides.
+   * that other ones follow: only a look at everything decides. And a relay may have sent a batch before
+   * it knew that the topic was made anew or lost its tail; what belongs before that batch follows it.
+   *
+   * @returns whether to read on: everything was looked at but what follows.
    */
-  #meetJump(record: LogRecord, expected: number): void {
-    const suspect = this.#suspect?.position === expected ? this.#suspect : undefined;
-    if (suspect?.origin === 'low') {
-      this.#stop({ kind: 'jump', record });
-      return;
+  #meetJump(record: LogRecord): boolean {
+    if (this.#origin === 'low') {
+      this.#beyond ??= record;
+      return true;
     }
-    const origin = suspect === undefined ? 'guess' : 'low';
-    this.#suspect = { position: expected, origin };
-    this.#lookAgain(origin);
+    this.#lookAgain(this.#origin === 'hint' ? 'guess' : 'low');
+    return false;
   }
 
   #stop(trouble: Trouble): void {
@@ -354,7 +377,13 @@ export class Lane {
       this.#predecessor = { kind: 'none' };
       this.#trouble.forget();
     } else if (this.#phase.kind === 'following') {
-      this.#trouble.forgetIfOld();
+      if (this.#beyond === undefined) {
+        this.#origin = 'hint';
+        this.#trouble.forgetIfOld();
+      } else if (!this.#trouble.isNew) {
+        // What is missing may still come: the lane is read on.
+        this.#trouble.meet({ kind: 'jump', record: this.#beyond });
+      }
     }
   }
 

@@ -5,8 +5,11 @@ export type Trouble =
   | { readonly kind: 'jump'; readonly record: LogRecord }
   | { readonly kind: 'broken'; readonly event: BrokenEvent };
 
-/** A lane that cannot be read on is looked at again when it is asked for after that time. */
-const LOOK_AGAIN_AFTER_MS = 500;
+/**
+ * A lane that cannot be read on is looked at again when it is asked for after that time. Behind a jump it
+ * is read on all the same, and another look reads the whole of it once more.
+ */
+const LOOK_AGAIN_AFTER_MS = { broken: 500, jump: 30_000 };
 
 /**
  * What keeps a lane from being read on. It stands until it was shown to the reader and another look found
@@ -48,7 +51,8 @@ export class StandingTrouble {
 
   isDueForAnotherLook(nowMs: number): boolean {
     const shownAtMs = this.#shownAtMs;
-    return this.isNew && shownAtMs !== undefined && nowMs - shownAtMs >= LOOK_AGAIN_AFTER_MS;
+    if (this.#trouble === undefined || this.#isOld || shownAtMs === undefined) return false;
+    return nowMs - shownAtMs >= LOOK_AGAIN_AFTER_MS[this.#trouble.kind];
   }
 
   /** Adds it to a slice that holds all that precedes it. */
