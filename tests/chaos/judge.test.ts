@@ -46,6 +46,11 @@ describe('a duplicate is explained', () => {
     expect(explainOne(duplicate(8_000, 9_000))).toBe('unexplained');
   });
 
+  test('by no fault long after it was recorded, or that is long over', () => {
+    expect(explainOne(duplicate(4_000, 19_300))).toBe('unexplained');
+    expect(explainOne(duplicate(9_900, 60_000))).toBe('unexplained');
+  });
+
   test('by nothing as long as its lane stays where it is', () => {
     expect(explainOne(duplicate(9_900, 19_300), { moves: [] })).toBe('unexplained');
     const early = { lane, afterMs: 8_000, seenAtMs: 8_200 };

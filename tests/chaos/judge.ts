@@ -39,10 +39,16 @@ const MAY_DUPLICATE: ReadonlySet<string> = new Set(
 /** What was sent before a fault may be accepted a moment after it began. */
 const ON_ITS_WAY_MS = 500;
 
+/** What was accepted so long before a fault is recorded: the recorder is a second behind, or busy. */
+const RECORDED_AFTER_MS = 5_000;
+
+/** What is to be sent again after a fault is sent when delivery is normal again, or a retry later. */
+const REPEATED_WITHIN_MS = 15_000;
+
 /**
- * Explains duplicates. A fault explains one if it may cause any, delivery was not normal again when
- * the event was accepted, the fault had begun when it came again, and the lane had moved to another
- * owner in between.
+ * Explains duplicates. A fault explains one if it may cause any, the event was accepted shortly before
+ * it or while delivery was not normal again, it came again after the fault and not long after that, and
+ * the lane had moved to another owner in between.
  */
 export function explain(
   duplicates: readonly Duplicate[],
@@ -64,7 +70,10 @@ export function explain(
     );
     const culprit = culprits.find(
       ({ beganAtMs, normalAtMs = Infinity }) =>
-        beganAtMs <= repeatedAtMs && normalAtMs + ON_ITS_WAY_MS >= acceptedAtMs,
+        beganAtMs - RECORDED_AFTER_MS <= acceptedAtMs &&
+        normalAtMs + ON_ITS_WAY_MS >= acceptedAtMs &&
+        beganAtMs <= repeatedAtMs &&
+        normalAtMs + REPEATED_WITHIN_MS >= repeatedAtMs,
     );
     if (culprit === undefined || !hasMoved) unexplained.push(duplicate);
     else byFault.set(culprit, [...(byFault.get(culprit) ?? []), duplicate]);

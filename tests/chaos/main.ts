@@ -14,13 +14,7 @@ const DEFAULT_FAULTS = '50';
  * Breaks a cluster on purpose: `npm run chaos -- [--seed N] [--faults N]`. It ends with 0 only if
  * nothing was lost, out of order, or sent twice without a fault that explains it.
  */
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: String(randomInt(MAX_SEED)) },
-    faults: { type: 'string', default: DEFAULT_FAULTS },
-  },
-});
-const [seed, faults] = [Number(values.seed), Number(values.faults)];
+const { seed, faults } = readArguments();
 const missing = await whyNoKafka();
 if (!Number.isInteger(seed) || !Number.isInteger(faults) || faults < 1) {
   console.error('Usage: npm run chaos -- [--seed NUMBER] [--faults NUMBER]');
@@ -30,6 +24,21 @@ if (!Number.isInteger(seed) || !Number.isInteger(faults) || faults < 1) {
   process.exitCode = 2;
 } else {
   process.exitCode = await run();
+}
+
+/** @returns what is no number as NaN. */
+function readArguments(): { readonly seed: number; readonly faults: number } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seed: { type: 'string', default: String(randomInt(MAX_SEED)) },
+        faults: { type: 'string', default: DEFAULT_FAULTS },
+      },
+    });
+    return { seed: Number(values.seed), faults: Number(values.faults) };
+  } catch {
+    return { seed: NaN, faults: NaN };
+  }
 }
 
 /** @returns the exit code. */
