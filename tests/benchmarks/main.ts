@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureLanes } from './lanes.ts';
 import { measureMemory } from './memory.ts';
 import { measureThroughput } from './throughput.ts';
 
@@ -8,6 +9,7 @@ import { measureThroughput } from './throughput.ts';
 const benchmarks: Readonly<Record<string, () => Promise<readonly object[]>>> = {
   throughput: measureThroughput,
   memory: measureMemory,
+  lanes: measureLanes,
 };
 
 const { values, positionals } = parseArgs({
@@ -18,7 +20,7 @@ const [name = ''] = positionals;
 const measure = benchmarks[name];
 if (measure === undefined) {
   console.error(
-    `Usage: npm run bench -- NAME [--json FILE]; NAME is ${Object.keys(benchmarks).join(' or ')}`,
+    `Usage: npm run bench -- NAME [--json FILE]; NAME is one of ${Object.keys(benchmarks).join(', ')}`,
   );
   process.exit(2);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Linux counts the time of processes in ticks of this length. */
 const TICKS_PER_SECOND = 100;
@@ -35,6 +35,30 @@ export function residentMegabytes(pid: number): number {
   const [, kilobytes = '0'] =
     /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Math.round(Number(kilobytes) / 1_024);
+}
+
+/** How many TCP connections a process has to a port of this machine. See proc_pid_net(5). */
+export function connectionsTo(port: number, pid: number): number {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const sockets = new Set(
+    readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[2]?.endsWith(remote) === true)
+      .map((fields) => `socket:[${fields[9]}]`),
+  );
+  return readdirSync(`/proc/${pid}/fd`).filter((descriptor) => {
+    return sockets.has(linkOf(`/proc/${pid}/fd/${descriptor}`));
+  }).length;
+}
+
+/** A descriptor may be closed between being listed and being looked at. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 /** See proc_pid_stat(5): behind the name in parentheses come the state, the parent, and so on. */
