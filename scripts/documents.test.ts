@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describeSettings } from '@billhook/runtime';
 import { expect, test } from 'vitest';
@@ -48,7 +48,8 @@ test('every room of a service that the architecture names exists', () => {
 });
 
 test('every file that a document names exists', () => {
-  const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'].map(read).join('\n');
+  const names = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/operations.md'];
+  const documents = names.map(read).join('\n');
   const files = [...documents.matchAll(/[ (`]((?:[\w-]+\/)+[\w.-]+\.(?:ts|md|proto))\b/g)];
   expect(files.length).toBeGreaterThan(8);
   for (const [, file] of files) {
@@ -61,6 +62,23 @@ test('every file that a document names exists', () => {
   }
 });
 
-test('the architecture keeps to 200 lines', () => {
-  expect(read('ARCHITECTURE.md').split('\n').length).toBeLessThanOrEqual(200);
+test.each(['ARCHITECTURE.md', 'docs/operations.md'])('%s keeps to 200 lines', (document) => {
+  expect(read(document).split('\n').length).toBeLessThanOrEqual(200);
+});
+
+test('every log line and metric that the operations name is in the code', () => {
+  const sources = globSync('{libs,services}/*/src/**/*.ts', { cwd: root })
+    .filter((file) => !file.includes('.test.') && !file.includes('.fixture.'))
+    .map(read)
+    .join('\n');
+  const prose = read('docs/operations.md').replaceAll(/^```[^]*?^```/gm, '');
+  const quoted = [...prose.matchAll(/`([^`]+)`/g)].map(([, text = '']) => {
+    return text.replaceAll(/\s+/g, ' ');
+  });
+  // Sentences stand in the log; single words are settings, tables and the like.
+  const lines = quoted.filter((text) => /^[A-Za-z]+(?:[;:,]? [A-Za-z0-9]+){2,}$/.test(text));
+  const metrics = quoted.filter((text) => text.startsWith('billhook_'));
+  expect(lines.length).toBeGreaterThan(12);
+  expect(metrics.length).toBeGreaterThan(3);
+  for (const text of [...lines, ...metrics]) expect(sources, text).toContain(text);
 });
