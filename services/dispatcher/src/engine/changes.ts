@@ -1,16 +1,9 @@
-import { unclaim } from './claiming.ts';
+import { hush, wake } from './calling.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
-import { hasUnwritten, type LaneWindow } from './lane-window.ts';
-import {
-  forgetIfIdle,
-  joinRing,
-  lag,
-  markUnwritten,
-  settleUnsent,
-  type EngineState,
-} from './state.ts';
+import type { LaneWindow } from './lane-window.ts';
+import { forgetIfIdle, markUnwritten, settleUnsent, type EngineState } from './state.ts';
 
 /**
  * Takes in that endpoints were registered, changed or unregistered. Deliveries that no subscription
@@ -66,22 +59,4 @@ function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {
     markUnwritten(window, now);
   }
   forgetIfIdle(state, endpoint);
-}
-
-function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const endpointLane of endpoint.lanes.values()) {
-    lag(state, endpointLane, now);
-    unclaim(state, endpointLane, now);
-  }
-}
-
-function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const endpointLane of endpoint.lanes.values()) {
-    if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
-    endpointLane.window.catchingUp.add(endpointLane);
-    if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
-    if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);
-  }
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
-  joinRing(state, endpoint);
 }

@@ -1,7 +1,7 @@
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import { isActive, type Endpoint } from './endpoint.ts';
+import { isCallable, type Endpoint } from './endpoint.ts';
 import { dequeue, enqueue, hold, isFull, letGo, settleUnsent, type EngineState } from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
@@ -32,7 +32,8 @@ function noteDue(state: EngineState, endpointLane: EndpointLane): void {
 function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): number {
   const { limits } = state.options;
   let rows = 0;
-  if (!isActive(endpoint)) return rows;
+  if (!isCallable(endpoint)) return rows;
+  if (endpoint.circuit.state === 'half_open') return claimProbe(endpoint, claims);
   let room = limits.maxClaimedPerEndpoint - endpoint.queued;
   for (const endpointLane of endpoint.dueLanes) {
     if (endpointLane.window.phase !== 'owned') {
@@ -47,6 +48,18 @@ function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): numbe
     room -= Math.max(1, Math.min(room, endpointLane.rowCount));
   }
   return rows;
+}
+
+/** One row, to see whether the endpoint works again. */
+function claimProbe(endpoint: Endpoint, claims: Claim[]): number {
+  if (endpoint.queued > 0 || endpoint.inFlight > 0) return 0;
+  for (const endpointLane of endpoint.dueLanes) {
+    endpoint.dueLanes.delete(endpointLane);
+    if (endpointLane.window.phase !== 'owned') continue;
+    claims.push({ endpointLane, limit: 1 });
+    return 1;
+  }
+  return 0;
 }
 
 /** Takes in rows that were due. Each is judged again before it is sent. */
@@ -81,13 +94,14 @@ function takeRow(state: EngineState, { endpointLane, row }: Claimed, now: Now): 
     attempt: row.attempt,
     isUnanswered: row.inFlight,
     entry: undefined,
+    origin: undefined,
     startedAtMs: 0,
     revision: 0,
     notBeforeMs: 0,
   };
   const { view } = endpoint;
   const isCancelled = view === undefined || !options.matches(view, row.event);
-  if (!isCancelled && !isActive(endpoint)) return;
+  if (!isCancelled && !isCallable(endpoint)) return;
   claimed.set(row.event.position, delivery);
   hold(state, delivery);
   if (isCancelled) {

@@ -1,4 +1,5 @@
 import type { EndpointLane } from './endpoint-lane.ts';
+import type { Origin } from './endpoint.ts';
 import type { LaneEntry } from './lane-window.ts';
 
 /** An event as the engine sees it: read from the log, decoded, with the body that is sent. */
@@ -59,6 +60,8 @@ export interface Delivery {
   isUnanswered: boolean;
   /** Its place above progress; absent once a parked row stands for it. */
   entry: LaneEntry | undefined;
+  /** Where the attempt under way goes. */
+  origin: Origin | undefined;
   /** When the attempt under way began, wall clock. */
   startedAtMs: number;
   /** The revision of the set of endpoints when the attempt under way began. */

@@ -1,7 +1,7 @@
 import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { becomeRow, BLOCKED_PAIRS_SHARE } from './endpoint-lane.ts';
-import { isActive } from './endpoint.ts';
+import { isSound } from './endpoint.ts';
 import { settledAbove, type EventMark, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
 import type { LaneRecording, ParkedRow, RowRetry } from './recording.ts';
@@ -139,7 +139,7 @@ function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string
     if (caughtUp.length >= rules.maxListed) break;
     window.catchingUp.delete(lane);
     const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
-    if (lane.mode !== 'lagging' || !isActive(lane.endpoint)) continue;
+    if (lane.mode !== 'lagging' || !isSound(lane.endpoint)) continue;
     if (rows <= BLOCKED_PAIRS_SHARE) caughtUp.push(lane.endpoint.id);
   }
   return caughtUp;

@@ -40,8 +40,6 @@ export interface EndpointLane {
   readonly claimed: Map<number, Delivery>;
   /** Parked rows as recorded. */
   rowCount: number;
-  /** When rows may be due, wall clock; Infinity when not known to be. Kept by `DueTimes`. */
-  nextDueAtMs: number;
 }
 
 /** Makes the deliveries of an endpoint in a lane in which `rowCount` rows of it are parked. */
@@ -58,7 +56,6 @@ export function createEndpointLane(
     blockedPairs: 0,
     claimed: new Map(),
     rowCount,
-    nextDueAtMs: Infinity,
   };
 }
 

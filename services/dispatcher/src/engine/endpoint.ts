@@ -1,31 +1,62 @@
+import { createCircuit, type Circuit } from './circuit.ts';
+import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import type { Delivery } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { Fifo } from './fifo.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
+import type { Turns, TurnTaker } from './turns.ts';
 
 /** What the engine needs to know of an endpoint; the rest is the sender's. */
 export interface EndpointView {
   readonly endpointId: string;
   readonly tenant: string;
   readonly state: 'active' | 'paused' | 'disabled';
+  /** Scheme, host and port of its address: endpoints that have it in common share connections. */
+  readonly origin: string;
+  /** No more sends than these begin in a second. */
+  readonly rateLimitPerSecond?: number | undefined;
+  /** No more sends than these are under way at a time. */
+  readonly maxInFlight?: number | undefined;
 }
 
 /** An endpoint that has something to send, or had. */
-export interface Endpoint {
+export interface Endpoint extends TurnTaker {
   readonly id: string;
   /** As the set of endpoints shows it; absent once it is unregistered. */
   view: EndpointView | undefined;
   /** True from an answer 410 until the set of endpoints says how the endpoint stands. */
   gone: boolean;
+  circuit: Circuit;
+  readonly concurrency: ConcurrencyLimit;
+  readonly rate: RateLimit;
   /** Heads of pairs, oldest first. Some may have been parked or settled meanwhile. */
   readonly queue: Fifo<Delivery>;
   /** How many in the queue still are `queued`. */
   queued: number;
   inFlight: number;
-  /** True while it stands in the ring of endpoints that may send. */
-  inRing: boolean;
+  /** While it has something queued or in flight. */
+  tenant: Tenant | undefined;
   readonly lanes: Map<number, EndpointLane>;
   /** Lanes in which rows are due that were not claimed for want of room. */
   readonly dueLanes: Set<EndpointLane>;
+}
+
+/** A tenant whose endpoints have something queued or in flight. */
+export interface Tenant extends TurnTaker {
+  readonly id: string;
+  /** Its endpoints that have something queued and may have room to send it. */
+  readonly turns: Turns<Endpoint>;
+  /** How many of its endpoints have something queued or in flight. */
+  endpoints: number;
+  inFlight: number;
+}
+
+/** A scheme, host and port to which something is under way. */
+export interface Origin {
+  readonly name: string;
+  inFlight: number;
+  /** Endpoints that could send if less were under way there. */
+  readonly waiting: Set<Endpoint>;
 }
 
 /** Makes an endpoint with nothing to send. */
@@ -34,18 +65,39 @@ export function createEndpoint(id: string, view: EndpointView | undefined): Endp
     id,
     view,
     gone: false,
+    circuit: createCircuit(),
+    concurrency: createConcurrencyLimit(),
+    rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,
     inFlight: 0,
+    tenant: undefined,
+    credit: 0,
     inRing: false,
     lanes: new Map(),
     dueLanes: new Set(),
   };
 }
 
-/** Says whether the endpoint may be called now. */
+/** Says whether the endpoint is to be called: it is registered, and neither paused nor disabled. */
 export function isActive(endpoint: Endpoint): boolean {
   return endpoint.view?.state === 'active' && !endpoint.gone;
+}
+
+/** Says whether the endpoint may be called now, with a probe at least. */
+export function isCallable(endpoint: Endpoint): boolean {
+  return isActive(endpoint) && endpoint.circuit.state !== 'open';
+}
+
+/** Says whether the endpoint may be called from memory: nothing is wrong with it. */
+export function isSound(endpoint: Endpoint): boolean {
+  return isActive(endpoint) && endpoint.circuit.state === 'closed';
+}
+
+/** How many sends to it may be under way. */
+export function sendLimit({ circuit, concurrency, view }: Endpoint): number {
+  if (circuit.state !== 'closed') return 1;
+  return Math.min(Math.floor(concurrency.current), view?.maxInFlight ?? Infinity);
 }
 
 /** Takes the oldest delivery that still is queued, or undefined. */

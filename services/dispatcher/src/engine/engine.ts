@@ -1,4 +1,5 @@
 import { takeChanges } from './changes.ts';
+import { wakeDue } from './calling.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
 import type {
   Answer,
@@ -146,7 +147,8 @@ export class Engine {
 
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */
   wakeAt(): Now {
-    const monotonicMs = Math.min(recordAtMs(this.state), this.state.handOverAtMs);
+    const { handOverAtMs, wakeTimes } = this.state;
+    const monotonicMs = Math.min(recordAtMs(this.state), handOverAtMs, wakeTimes.earliestMs());
     return { monotonicMs, wallMs: this.state.dueTimes.earliestMs() };
   }
 
@@ -158,6 +160,7 @@ export class Engine {
 
   private advance(now: Now): void {
     handOverDue(this.state, now);
+    wakeDue(this.state, now);
     sendQueued(this.state, now);
     searchRows(this.state, now);
     claimDue(this.state, now);

@@ -14,6 +14,11 @@ export class Fifo<Item> {
     this.items.push(item);
   }
 
+  /** The one that is next, which stays. */
+  first(): Item | undefined {
+    return this.items[this.head];
+  }
+
   shift(): Item | undefined {
     if (this.length === 0) return undefined;
     const item = this.items[this.head];

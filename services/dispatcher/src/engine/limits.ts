@@ -1,12 +1,15 @@
-/**
- * The bounds of one process (design.md, "Budgets"). Adaptive limits, circuit breakers and the fair
- * scheduler take the place of the two fixed concurrency limits.
- */
+import type { CircuitRules } from './circuit.ts';
+
+/** The bounds of one process (design.md, "Budgets"). */
 export interface EngineLimits {
   /** Sends under way. */
   readonly maxInFlight: number;
-  /** Sends under way to one endpoint. */
+  /** Sends under way to one endpoint, however well it takes them. */
   readonly maxInFlightPerEndpoint: number;
+  /** Sends under way to one scheme, host and port. */
+  readonly maxInFlightPerOrigin: number;
+  /** When an endpoint is called no more, and when it is tried again. */
+  readonly circuit: CircuitRules;
   /** Claimed rows that may wait in an endpoint's queue. */
   readonly maxClaimedPerEndpoint: number;
   /** Deliveries held in memory; beyond it nothing is read. */
@@ -38,6 +41,8 @@ export interface EngineLimits {
 export const DEFAULT_LIMITS: EngineLimits = {
   maxInFlight: 2_048,
   maxInFlightPerEndpoint: 64,
+  maxInFlightPerOrigin: 512,
+  circuit: { failures: 10, firstWaitMs: 1_000, longestWaitMs: 60_000 },
   maxClaimedPerEndpoint: 128,
   maxHeld: 20_000,
   maxHeldBytes: 64 * 1024 * 1024,

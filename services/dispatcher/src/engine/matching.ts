@@ -106,6 +106,7 @@ function createDelivery({ event, endpointLane, entry }: Place, now: Now): Delive
     attempt: 0,
     isUnanswered: false,
     entry,
+    origin: undefined,
     startedAtMs: 0,
     revision: 0,
     notBeforeMs: now.wallMs,

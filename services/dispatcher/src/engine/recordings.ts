@@ -2,7 +2,7 @@ import { draftLane } from './drafting.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { BLOCKED_PAIRS_SHARE, stopLagging, type EndpointLane } from './endpoint-lane.ts';
-import { isActive } from './endpoint.ts';
+import { isSound } from './endpoint.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
@@ -119,7 +119,7 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   countRows(state, lane, now);
   for (const { endpointId, rows } of lane.result.listed) {
     const endpointLane = endpointLaneOf(state, endpointId, window);
-    if (endpointLane.mode !== 'lagging' || !isActive(endpointLane.endpoint)) continue;
+    if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
     stopLagging(endpointLane, rows);
     for (const { dueAtMs } of rows) {
       if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);
@@ -173,7 +173,7 @@ function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): v
   if (endpoint.view === undefined) {
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
     forgetIfIdle(state, endpoint);
-  } else if (endpointLane.mode === 'lagging' && isActive(endpoint)) {
+  } else if (endpointLane.mode === 'lagging' && isSound(endpoint)) {
     if (rowCount === 0) stopLagging(endpointLane, []);
     else if (rowCount <= BLOCKED_PAIRS_SHARE / 2) window.catchingUp.add(endpointLane);
   }

@@ -16,5 +16,10 @@ export function retryWaitMs(
 ): number | undefined {
   const waitMs = scheduleMs[attempt - 1];
   if (waitMs === undefined) return undefined;
+  return jitter(waitMs, random);
+}
+
+/** Spreads a wait. `random` is a number in [0, 1). */
+export function jitter(waitMs: number, random: number): number {
   return Math.round(waitMs * (1 - JITTER + 2 * JITTER * random));
 }

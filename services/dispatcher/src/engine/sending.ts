@@ -1,38 +1,19 @@
-import { unclaim } from './claiming.ts';
+import { hush, learn } from './calling.ts';
 import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, LateAnswer, Now } from './effect.ts';
-import { isActive, nextQueued, type Endpoint } from './endpoint.ts';
 import { retryWaitMs } from './retry-schedule.ts';
-import {
-  dequeue,
-  forgetIfIdle,
-  joinRing,
-  lag,
-  letGo,
-  markUnwritten,
-  settle,
-  type EngineState,
-} from './state.ts';
+import { nextToSend, noteBegin, noteEnd } from './scheduling.ts';
+import { dequeue, forgetIfIdle, letGo, markUnwritten, settle, type EngineState } from './state.ts';
 
-/** Begins sends while there is room, one of each endpoint in turn. */
+/** Begins sends while there is room, those first whose turn it is. */
 export function sendQueued(state: EngineState, now: Now): void {
-  const { limits } = state.options;
+  const { maxInFlight } = state.options.limits;
   if (now.monotonicMs >= state.leaseUntilMs) return;
-  while (state.inFlight < limits.maxInFlight) {
-    const endpoint = state.ring.shift();
-    if (endpoint === undefined) return;
-    endpoint.inRing = false;
-    if (!mayCall(endpoint, limits.maxInFlightPerEndpoint)) continue;
-    const delivery = nextQueued(endpoint);
-    if (delivery === undefined) continue;
+  while (state.inFlight < maxInFlight) {
+    const delivery = nextToSend(state, now);
+    if (delivery === undefined) return;
     begin(state, delivery, now);
-    joinRing(state, endpoint);
   }
-}
-
-/** The fixed limit stands where the adaptive one and the circuit breaker come. */
-function mayCall(endpoint: Endpoint, maxInFlight: number): boolean {
-  return isActive(endpoint) && endpoint.inFlight < maxInFlight;
 }
 
 function begin(state: EngineState, delivery: Delivery, now: Now): void {
@@ -42,18 +23,16 @@ function begin(state: EngineState, delivery: Delivery, now: Now): void {
   delivery.isUnanswered = false;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
+  noteBegin(state, delivery, now);
   dequeue(state, endpoint);
-  endpoint.inFlight += 1;
-  state.inFlight += 1;
   state.effects.push({ kind: 'send', delivery });
 }
 
 /** Takes in how an attempt ended. */
 export function takeAnswer(state: EngineState, { delivery, outcome }: Answer, now: Now): void {
   const { endpoint, window } = delivery.endpointLane;
-  state.inFlight -= 1;
-  endpoint.inFlight -= 1;
-  joinRing(state, endpoint);
+  learn(state, { endpoint, outcome }, now);
+  noteEnd(state, delivery);
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   if (window.phase === 'lost') {
     letGo(state, delivery);
@@ -135,10 +114,7 @@ function suspend(state: EngineState, { endpointLane, revision }: Delivery, now: 
   const { endpoint } = endpointLane;
   if (endpoint.gone || endpoint.view === undefined) return;
   endpoint.gone = true;
-  for (const other of endpoint.lanes.values()) {
-    lag(state, other, now);
-    unclaim(state, other, now);
-  }
+  hush(state, endpoint, now);
   state.effects.push({
     kind: 'report_gone',
     endpointId: endpoint.id,

@@ -1,11 +1,19 @@
 import type { Delivery, LogEvent, Settlement } from './delivery.ts';
-import { DueTimes } from './due-times.ts';
+import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
 import { createEndpointLane, leavePair, startLagging, type EndpointLane } from './endpoint-lane.ts';
-import { createEndpoint, isActive, type Endpoint, type EndpointView } from './endpoint.ts';
-import { Fifo } from './fifo.ts';
+import {
+  createEndpoint,
+  isSound,
+  type Endpoint,
+  type EndpointView,
+  type Origin,
+  type Tenant,
+} from './endpoint.ts';
 import { noteSettled, type LaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
+import { enterTenant, joinTurns, leaveTenantIfIdle, TURN_CREDIT } from './scheduling.ts';
+import { Turns } from './turns.ts';
 
 /** What the engine is given: settings, and the two things it cannot know by itself. */
 export interface EngineOptions {
@@ -29,9 +37,18 @@ export interface EngineState {
   readonly options: EngineOptions;
   readonly windows: Map<number, LaneWindow>;
   readonly endpoints: Map<string, Endpoint>;
-  /** Endpoints with something queued and room to send it, in turn. */
-  readonly ring: Fifo<Endpoint>;
-  readonly dueTimes: DueTimes;
+  /** Tenants that have something queued or in flight. */
+  readonly tenants: Map<string, Tenant>;
+  /** Tenants with endpoints that may have room to send what they have queued. */
+  readonly turns: Turns<Tenant>;
+  /** Where something is under way. */
+  readonly origins: Map<string, Origin>;
+  /** Endpoints that could send if they had not more than their share under way. */
+  readonly overShare: Set<Endpoint>;
+  /** When endpoints may be called again: rate limits and circuits, monotonic clock. */
+  readonly wakeTimes: Deadlines<Endpoint>;
+  /** When rows may be due, wall clock. */
+  readonly dueTimes: Deadlines<EndpointLane>;
   /** Endpoints with due rows that may have room for them. */
   readonly claimable: Set<Endpoint>;
   effects: Effect[];
@@ -59,8 +76,12 @@ export function createState(options: EngineOptions): EngineState {
     options,
     windows: new Map(),
     endpoints: new Map(),
-    ring: new Fifo(),
-    dueTimes: new DueTimes(),
+    tenants: new Map(),
+    turns: new Turns(TURN_CREDIT),
+    origins: new Map(),
+    overShare: new Set(),
+    wakeTimes: new Deadlines(),
+    dueTimes: new Deadlines(),
     claimable: new Set(),
     effects: [],
     inFlight: 0,
@@ -93,6 +114,7 @@ export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
     if (rowCount > 0 || claimed.size > 0) return;
   }
   state.endpoints.delete(endpoint.id);
+  state.wakeTimes.forget(endpoint);
 }
 
 /** Finds an endpoint's deliveries of a lane, or begins to hold them. */
@@ -106,7 +128,7 @@ export function endpointLaneOf(
   if (endpointLane === undefined) {
     endpointLane = createEndpointLane(endpoint, window, 0);
     endpoint.lanes.set(window.lane, endpointLane);
-    if (!isActive(endpoint)) endpointLane.mode = 'lagging';
+    if (!isSound(endpoint)) endpointLane.mode = 'lagging';
   }
   return endpointLane;
 }
@@ -134,7 +156,8 @@ export function enqueue(state: EngineState, delivery: Delivery): void {
   delivery.state = 'queued';
   endpoint.queue.push(delivery);
   endpoint.queued += 1;
-  joinRing(state, endpoint);
+  enterTenant(state, endpoint);
+  joinTurns(state, endpoint);
 }
 
 /** Counts a delivery that left the queue, whose room may be used for rows that are due. */
@@ -143,13 +166,7 @@ export function dequeue(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   // Nothing in the queue counts any more: it would keep its bodies in memory.
   if (endpoint.queued === 0) endpoint.queue.clear();
-}
-
-/** Gives the endpoint a place in the ring if it has something queued. */
-export function joinRing(state: EngineState, endpoint: Endpoint): void {
-  if (endpoint.inRing || endpoint.queued === 0) return;
-  endpoint.inRing = true;
-  state.ring.push(endpoint);
+  leaveTenantIfIdle(state, endpoint);
 }
 
 /** Marks that something of the lane waits to be written. */

@@ -111,6 +111,7 @@ function claimOf(endpointId: string, limit: number, claimed: readonly number[] =
       attempt: 1,
       isUnanswered: false,
       entry: undefined,
+      origin: undefined,
       startedAtMs: NOW_MS,
       revision: 1,
       notBeforeMs: NOW_MS,

@@ -6,6 +6,8 @@ export interface WatchedEndpoint {
   readonly tenant: string;
   readonly endpointId: string;
   readonly url: string;
+  /** Scheme, host and port of the URL. */
+  readonly origin: string;
   readonly state: 'active' | 'paused' | 'disabled';
   readonly subscriptions: readonly WatchedSubscription[];
   /** The newest first. */
@@ -39,6 +41,7 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
     tenant: message.tenant,
     endpointId: message.endpointId,
     url: message.url,
+    origin: new URL(message.url).origin,
     state: stateNames[message.state],
     subscriptions: message.subscriptions.map(({ event, registeredAt }) => {
       if (registeredAt === undefined) {

@@ -1,5 +1,5 @@
 import type { Delivery, LogEvent } from '../delivery.ts';
-import { isActive, type Endpoint } from '../endpoint.ts';
+import { isCallable, sendLimit, type Endpoint } from '../endpoint.ts';
 import type { EventMark, LaneWindow } from '../lane-window.ts';
 import type { EngineState } from '../state.ts';
 import { deliveryKey, type SimulatedStore } from './store.ts';
@@ -36,6 +36,7 @@ export function checkState(state: EngineState, { store, sends }: Surroundings): 
   same('inFlight', state.inFlight, sends.size);
   same('unrecorded', state.unrecorded, sum(attempts));
   for (const endpoint of state.endpoints.values()) checkEndpoint(state, endpoint, inMemory);
+  checkSums(state);
   if (!state.recordingUnderWay) checkRows(state, store);
 }
 
@@ -65,16 +66,53 @@ function checkEndpoint(
   const inFlight = own.filter((delivery) => delivery.state === 'in_flight');
   same(`queued of ${endpoint.id}`, endpoint.queued, queued.length);
   same(`inFlight of ${endpoint.id}`, endpoint.inFlight, inFlight.length);
-  const { maxInFlightPerEndpoint, maxClaimedPerEndpoint } = state.options.limits;
-  if (!isActive(endpoint)) return;
-  const maySend = endpoint.queued > 0 && endpoint.inFlight < maxInFlightPerEndpoint;
-  if (maySend && !endpoint.inRing) throw new Error(`${endpoint.id} could send, and nobody knows.`);
-  const hasDue = [...endpoint.dueLanes].some(({ window }) => window.phase === 'owned');
-  const hasRoom = maxClaimedPerEndpoint - endpoint.queued >= maxClaimedPerEndpoint / 2;
+  checkTurns(state, endpoint);
+  checkClaims(state, endpoint);
+}
+
+/** Whoever could send stands in the ring, or somebody knows when it may. */
+function checkTurns(state: EngineState, endpoint: Endpoint): void {
+  const { id, queued, inFlight, inRing, tenant } = endpoint;
+  if (queued + inFlight > 0 !== (tenant !== undefined)) throw new Error(`${id} is not counted.`);
+  if (!isCallable(endpoint) || queued === 0 || inFlight >= sendLimit(endpoint)) return;
+  const isKnown = inRing && tenant?.inRing === true;
+  const waits =
+    state.overShare.has(endpoint) ||
+    state.wakeTimes.has(endpoint) ||
+    [...state.origins.values()].some(({ waiting }) => waiting.has(endpoint));
+  if (!isKnown && !waits) throw new Error(`${id} could send, and nobody knows.`);
+}
+
+function checkClaims(state: EngineState, endpoint: Endpoint): void {
+  const { circuit, queued, inFlight, dueLanes, id } = endpoint;
+  if (circuit.state === 'open' && !state.wakeTimes.has(endpoint)) {
+    throw new Error(`${id} is never probed.`);
+  }
+  if (!isCallable(endpoint)) return;
+  const { maxClaimedPerEndpoint } = state.options.limits;
+  const hasDue = [...dueLanes].some(({ window }) => window.phase === 'owned');
+  const hasRoom =
+    circuit.state === 'half_open'
+      ? queued + inFlight === 0
+      : maxClaimedPerEndpoint - queued >= maxClaimedPerEndpoint / 2;
   // What a claim under way brings makes its endpoint claimable again.
   if (hasDue && hasRoom && !state.claimUnderWay && !state.claimable.has(endpoint)) {
-    throw new Error(`${endpoint.id} has due rows, and nobody claims them.`);
+    throw new Error(`${id} has due rows, and nobody claims them.`);
   }
+}
+
+/** What is under way is counted at each level. */
+function checkSums(state: EngineState): void {
+  const endpoints = [...state.endpoints.values()];
+  const tenants = [...state.tenants.values()];
+  same('inFlight of tenants', sum(tenants.map(({ inFlight }) => inFlight)), state.inFlight);
+  same(
+    'endpoints of tenants',
+    sum(tenants.map((tenant) => tenant.endpoints)),
+    endpoints.filter(({ tenant }) => tenant !== undefined).length,
+  );
+  const origins = [...state.origins.values()];
+  same('inFlight at origins', sum(origins.map(({ inFlight }) => inFlight)), state.inFlight);
 }
 
 /** Between two recordings the engine knows how many rows there are, and of which pairs. */

@@ -13,6 +13,8 @@ const LIMITS = {
   ...DEFAULT_LIMITS,
   maxInFlight: 10,
   maxInFlightPerEndpoint: 4,
+  maxInFlightPerOrigin: 5,
+  circuit: { failures: 4, firstWaitMs: 200, longestWaitMs: 3_000 },
   maxClaimedPerEndpoint: 8,
   maxWindowEvents: 50,
   maxReadEvents: 7,

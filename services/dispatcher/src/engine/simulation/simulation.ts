@@ -80,7 +80,7 @@ export class Simulation {
     takes: Takes = () => true,
   ): void {
     if (state === undefined) this.subscribers.remove(endpointId);
-    else this.subscribers.set({ endpointId, tenant: 'default', state }, takes, this.nowMs);
+    else this.subscribers.set(viewOf(endpointId, state), takes, this.nowMs);
     for (const process of this.processes) this.tell(process, endpointId);
   }
 
@@ -416,4 +416,17 @@ export class Simulation {
   ): void {
     this.pending.push({ atMs: this.nowMs + this.random() * maxMs, process, run, orElse });
   }
+}
+
+/** Some share a tenant or an origin, and one has a limit of its own. */
+function viewOf(endpointId: string, state: EndpointView['state']): EndpointView {
+  const number = Number(endpointId.slice(-1));
+  return {
+    endpointId,
+    tenant: number % 2 === 0 ? 'even' : 'odd',
+    origin: `http://host-${number % 3}`,
+    state,
+    rateLimitPerSecond: number === 2 ? 50 : undefined,
+    maxInFlight: number === 3 ? 2 : undefined,
+  };
 }

@@ -1,0 +1,179 @@
+import type { Delivery } from './delivery.ts';
+import type { Now } from './effect.ts';
+import {
+  isCallable,
+  nextQueued,
+  sendLimit,
+  type Endpoint,
+  type Origin,
+  type Tenant,
+} from './endpoint.ts';
+import { noteSend, sendableAtMs } from './rate-limit.ts';
+import type { EngineState } from './state.ts';
+import { Turns } from './turns.ts';
+
+/** What one turn gives, in the unit of `costOf`: a few small deliveries. */
+export const TURN_CREDIT = 4_096;
+/** What a delivery costs whatever its size: about as much as a small body. */
+const COST_BYTES = 1_024;
+
+function costOf({ event }: Delivery): number {
+  return COST_BYTES + event.body.length;
+}
+
+/**
+ * Chooses what is sent next: tenants take turns, and within each its endpoints do. Whoever cannot
+ * send now leaves, and comes back by `joinTurns` when what was in its way is gone.
+ */
+export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
+  for (let tenant = state.turns.next(); tenant !== undefined; tenant = state.turns.next()) {
+    const endpoint = nextReady(state, tenant, now);
+    const delivery = endpoint && nextQueued(endpoint);
+    if (endpoint !== undefined && delivery !== undefined) {
+      endpoint.credit -= costOf(delivery);
+      tenant.credit -= costOf(delivery);
+      return delivery;
+    }
+    state.turns.leave();
+    forgetTenantIfIdle(state, tenant);
+  }
+  return undefined;
+}
+
+function nextReady(state: EngineState, { turns }: Tenant, now: Now): Endpoint | undefined {
+  for (let endpoint = turns.next(); endpoint !== undefined; endpoint = turns.next()) {
+    if (isReady(state, endpoint, now)) return endpoint;
+    turns.leave();
+  }
+  return undefined;
+}
+
+/** Says whether a send may begin. If not, it sees to it that the endpoint comes back. */
+function isReady(state: EngineState, endpoint: Endpoint, now: Now): boolean {
+  // The set of endpoints, the time of a probe, or an answer lets it join again.
+  if (endpoint.queued === 0 || !isCallable(endpoint)) return false;
+  if (endpoint.inFlight >= sendLimit(endpoint)) return false;
+  if (endpoint.view?.rateLimitPerSecond !== undefined) {
+    const atMs = sendableAtMs(endpoint.rate);
+    if (atMs > now.monotonicMs) {
+      state.wakeTimes.note(endpoint, atMs);
+      return false;
+    }
+  }
+  const origin = state.origins.get(originName(endpoint));
+  if (origin !== undefined && origin.inFlight >= state.options.limits.maxInFlightPerOrigin) {
+    origin.waiting.add(endpoint);
+    return false;
+  }
+  if (isOverShare(state, endpoint)) {
+    state.overShare.add(endpoint);
+    return false;
+  }
+  return true;
+}
+
+/**
+ * While more than half of what may be under way is, no tenant has more than its share of it, and no
+ * endpoint more than its share of the tenant's: so the others find room at once.
+ */
+function isOverShare(state: EngineState, { tenant, inFlight }: Endpoint): boolean {
+  const { maxInFlight } = state.options.limits;
+  if (state.inFlight < maxInFlight / 2 || tenant === undefined) return false;
+  const ofTenant = Math.max(1, maxInFlight / state.tenants.size);
+  if (tenant.inFlight >= ofTenant) return true;
+  return inFlight >= Math.max(1, ofTenant / tenant.endpoints);
+}
+
+/** Counts a send that begins. */
+export function noteBegin(state: EngineState, delivery: Delivery, now: Now): void {
+  const { endpoint } = delivery.endpointLane;
+  const origin = originOf(state, endpoint);
+  delivery.origin = origin;
+  origin.inFlight += 1;
+  endpoint.inFlight += 1;
+  if (endpoint.tenant !== undefined) endpoint.tenant.inFlight += 1;
+  state.inFlight += 1;
+  const perSecond = endpoint.view?.rateLimitPerSecond;
+  if (perSecond !== undefined) noteSend(endpoint.rate, perSecond, now.monotonicMs);
+}
+
+/** Counts a send that ended, and lets those come back for whom it made room. */
+export function noteEnd(state: EngineState, delivery: Delivery): void {
+  const { endpoint } = delivery.endpointLane;
+  const { origin } = delivery;
+  state.inFlight -= 1;
+  endpoint.inFlight -= 1;
+  if (endpoint.tenant !== undefined) endpoint.tenant.inFlight -= 1;
+  if (origin !== undefined) leaveOrigin(state, origin);
+  joinTurns(state, endpoint);
+  leaveTenantIfIdle(state, endpoint);
+  const returning = state.inFlight < state.options.limits.maxInFlight / 2 ? Infinity : 1;
+  for (const waiting of takeFirst(state.overShare, returning)) joinTurns(state, waiting);
+}
+
+function leaveOrigin(state: EngineState, origin: Origin): void {
+  origin.inFlight -= 1;
+  for (const waiting of takeFirst(origin.waiting, 1)) joinTurns(state, waiting);
+  if (origin.inFlight === 0 && origin.waiting.size === 0) state.origins.delete(origin.name);
+}
+
+function* takeFirst<Item>(items: Set<Item>, count: number): Generator<Item> {
+  let taken = 0;
+  for (const item of items) {
+    if (taken >= count) return;
+    taken += 1;
+    items.delete(item);
+    yield item;
+  }
+}
+
+/** Gives the endpoint a place among those that may send, if it has something queued. */
+export function joinTurns(state: EngineState, endpoint: Endpoint): void {
+  const { tenant } = endpoint;
+  if (endpoint.queued === 0 || tenant === undefined) return;
+  tenant.turns.join(endpoint);
+  state.turns.join(tenant);
+}
+
+/** Counts the endpoint among those of its tenant that have something queued or in flight. */
+export function enterTenant(state: EngineState, endpoint: Endpoint): void {
+  if (endpoint.tenant !== undefined) return;
+  const id = endpoint.view?.tenant ?? '';
+  let tenant = state.tenants.get(id);
+  if (tenant === undefined) {
+    const turns = new Turns<Endpoint>(TURN_CREDIT);
+    tenant = { id, turns, endpoints: 0, inFlight: 0, credit: 0, inRing: false };
+    state.tenants.set(id, tenant);
+  }
+  tenant.endpoints += 1;
+  endpoint.tenant = tenant;
+}
+
+/** Counts it no more once it has neither. */
+export function leaveTenantIfIdle(state: EngineState, endpoint: Endpoint): void {
+  const { tenant } = endpoint;
+  if (tenant === undefined || endpoint.queued > 0 || endpoint.inFlight > 0) return;
+  tenant.endpoints -= 1;
+  endpoint.tenant = undefined;
+  forgetTenantIfIdle(state, tenant);
+}
+
+/** One that still stands in a ring is forgotten when its turn comes. */
+function forgetTenantIfIdle(state: EngineState, tenant: Tenant): void {
+  if (tenant.endpoints > 0 || tenant.inRing || tenant.turns.size > 0) return;
+  state.tenants.delete(tenant.id);
+}
+
+function originName({ view }: Endpoint): string {
+  return view?.origin ?? '';
+}
+
+function originOf(state: EngineState, endpoint: Endpoint): Origin {
+  const name = originName(endpoint);
+  let origin = state.origins.get(name);
+  if (origin === undefined) {
+    origin = { name, inFlight: 0, waiting: new Set() };
+    state.origins.set(name, origin);
+  }
+  return origin;
+}
