@@ -19,6 +19,7 @@ import { createEventReader } from './event-reader.ts';
 import { createLaneKeeper } from './lane-keeper.ts';
 import { createLateAnswers, type LateAnswers } from './late-answers.ts';
 import { createOwnerRequests } from './owner-requests.ts';
+import { createRefiller } from './refiller.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
 /** How often the engine learns until when its leases are safe. */
@@ -75,6 +76,7 @@ export async function startDelivering(
         leases,
         sender,
         lateAnswers,
+        refiller: (refills, signal) => refiller(refills, signal),
         subscriptions,
         log,
         signal: ended.signal,
@@ -88,6 +90,7 @@ export async function startDelivering(
     loop.input((engine, at) => engine.endpointsChanged(idsOf(changes), at));
   });
   const barrier = createRevisionBarrier({ source, watch, log });
+  const refiller = createRefiller({ lookup, barrier, view, log });
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });

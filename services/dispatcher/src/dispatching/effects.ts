@@ -6,7 +6,7 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
-import type { Claim, Effect, RowSearch } from '../engine/effect.ts';
+import type { Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
@@ -14,6 +14,7 @@ import type { Recorder } from '../postgres/recorder.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { LateAnswers } from './late-answers.ts';
+import type { Refiller } from './refiller.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
 const CLAIM_AGAIN_AFTER_MS = 200;
@@ -26,6 +27,7 @@ export interface EffectDependencies {
   readonly leases: LaneLeases;
   readonly sender: WebhookSender;
   readonly lateAnswers: LateAnswers;
+  readonly refiller: Refiller;
   readonly subscriptions: SubscriptionClient;
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
@@ -71,6 +73,11 @@ export function createEffects(
     loopOf().input((engine, now) => engine.found(rows, now));
   }
 
+  async function refill(refills: readonly Refill[]): Promise<void> {
+    const results = await deps.refiller(refills, signal);
+    loopOf().input((engine, now) => engine.refilled(results, now));
+  }
+
   async function untilRead<Rows>(read: () => Promise<Rows>): Promise<Rows> {
     for (let failures = 1; ; failures += 1) {
       try {
@@ -114,6 +121,8 @@ export function createEffects(
         return unlessAborted(claim(effect.claims));
       case 'find':
         return unlessAborted(find(effect.searches));
+      case 'refill':
+        return unlessAborted(refill(effect.refills));
       case 'answered_late':
         return lateAnswers.leave(effect.answer);
       case 'report_gone':

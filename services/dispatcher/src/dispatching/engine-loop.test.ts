@@ -84,6 +84,7 @@ describe('the loop around the engine', () => {
           mark: undefined,
           settledAhead: [],
           parked: [],
+          cursors: [],
           lateAnswers: [],
         },
         now,

@@ -1,9 +1,15 @@
-import type { EventLogReader, LogRecord } from '@billhook/event-log';
+import type { EventLogReader, LaneRequest, LaneSlice, LogRecord } from '@billhook/event-log';
 
-/** Looks single events up, at any position, without disturbing who follows the lanes. */
+/** Reads events at any position, without disturbing who follows the lanes. */
 export interface EventLookup {
   /** Finds an event. It rejects when the event is not found in time, or the signal aborts. */
   find(at: EventPlace, signal: AbortSignal): Promise<LogRecord>;
+  /**
+   * Reads lanes in which something follows, as far as the log brings it in time.
+   *
+   * @returns a slice for each request, in their order.
+   */
+  read(requests: readonly LaneRequest[], signal: AbortSignal): Promise<LaneSlice[]>;
   close(): Promise<void>;
 }
 
@@ -18,7 +24,7 @@ const FIND_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
 /**
- * Makes the look-up. Events are looked up one after the other.
+ * Makes the look-up. What is asked is done one after the other.
  *
  * @param open opens a reader that nobody else uses; it is called when it is first needed.
  */
@@ -50,12 +56,28 @@ export function createEventLookup(open: () => Promise<EventLogReader>): EventLoo
     throw new Error(`Lane ${lane} shows no event at ${position}.`);
   }
 
+  async function read(requests: readonly LaneRequest[], signal: AbortSignal) {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]);
+    const log = await reader();
+    for (;;) {
+      const slices = await log.read(requests, signal);
+      // A lane that is broken says so: nothing more will come.
+      const isThere = slices.every(({ events, broken }) => events.length > 0 || broken);
+      if (isThere || limit.aborted) return slices;
+      await log.waitForMore(limit, LOOK_EVERY_MS);
+    }
+  }
+
+  /** One after the other: each may have to seek, which would lead the others astray. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  }
+
   return {
-    find(at, signal) {
-      const found = last.then(() => find(at, signal));
-      last = found.catch(() => undefined);
-      return found;
-    },
+    find: (at, signal) => inTurn(() => find(at, signal)),
+    read: (requests, signal) => inTurn(() => read(requests, signal)),
     async close() {
       await last;
       await opened?.then((log) => log.close());

@@ -113,7 +113,8 @@ export function createEventReader(deps: {
   };
 }
 
-function toLaneRequest({ lane, after, mark, limit }: ReadRequest): LaneRequest {
+/** Asks a log for what a read request asks the lane for. */
+export function toLaneRequest({ lane, after, mark, limit }: ReadRequest): LaneRequest {
   return { lane, after, offset: mark?.offset, limit };
 }
 

@@ -81,6 +81,7 @@ test('a request that cannot be read does not keep the others waiting', async () 
         mark: undefined,
         settledAhead: [],
         parked: [],
+        cursors: [],
         lateAnswers: [],
       },
       now,

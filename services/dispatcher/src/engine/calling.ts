@@ -20,7 +20,8 @@ export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
 export function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
   for (const endpointLane of endpoint.lanes.values()) {
     if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
-    if (isSound(endpoint)) endpointLane.window.catchingUp.add(endpointLane);
+    if (endpointLane.cursor !== undefined) state.refillable.add(endpointLane);
+    else if (isSound(endpoint)) endpointLane.window.catchingUp.add(endpointLane);
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
     if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);
   }
@@ -49,7 +50,7 @@ export function learn(
   { endpoint, outcome }: { readonly endpoint: Endpoint; readonly outcome: AttemptOutcome },
   now: Now,
 ): void {
-  const { limits, random } = state.options;
+  const { limits } = state.options;
   const sample = {
     isOverload: isOverload(outcome),
     isGood: outcome.kind === 'delivered',
@@ -62,7 +63,7 @@ export function learn(
   const failure = describeFailure(outcome);
   if (failure === undefined) endpoint.circuit = afterWorking(before);
   else {
-    const at = { reason: failure, now, random: random() };
+    const at = { reason: failure, now, random: state.options.random() };
     endpoint.circuit = afterFailure(before, at, limits.circuit);
   }
   if (endpoint.circuit.state === before.state) return;

@@ -1,5 +1,6 @@
 import { hush, wake } from './calling.ts';
 import type { Delivery } from './delivery.ts';
+import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
@@ -53,10 +54,12 @@ function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): vo
 }
 
 function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const { window, rowCount } of endpoint.lanes.values()) {
-    if (rowCount === 0 || window.phase !== 'owned') continue;
-    window.cancelEndpoints.add(endpoint.id);
-    markUnwritten(window, now);
+  for (const endpointLane of endpoint.lanes.values()) {
+    const { window, rowCount, cursor } = endpointLane;
+    if (window.phase !== 'owned') continue;
+    if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
+    if (cursor !== undefined) moveCursor(endpointLane, undefined);
+    if (rowCount > 0 || cursor !== undefined) markUnwritten(window, now);
   }
   forgetIfIdle(state, endpoint);
 }

@@ -26,7 +26,9 @@ export interface LaneDraft {
  */
 export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
   const parked: Delivery[] = [];
-  const parkedRows: ParkedRow[] = [];
+  // Older than anything that is parked with it.
+  const parkedRows: ParkedRow[] = window.refilledRows;
+  window.refilledRows = [];
   let passed = 0;
   for (const entry of window.entries) {
     if (!mayPass(entry, window, rules)) break;
@@ -41,6 +43,7 @@ export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
   const progress = next === undefined ? window.readPosition : next.position - 1;
   const mark = next === undefined ? window.readMark : next.before;
   if (passed > 0) window.entries = window.entries.slice(passed);
+  window.draftedProgress = progress;
   return { recording: takeUnwritten(window, { progress, mark, parkedRows, rules }), parked };
 }
 
@@ -99,6 +102,9 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
     settledRows: window.settledRows,
     retriedRows: [...window.retriedRows, ...leaveInFlight(window, passed.rules)],
     parkedRows: passed.parkedRows,
+    movedCursors: [...window.movedCursors].map(({ endpoint, cursor }) => {
+      return { endpointId: endpoint.id, cursor };
+    }),
     cancelEndpoints: [...window.cancelEndpoints],
     carriedOut: window.carriedOut,
     answersTaken: window.answersTaken,
@@ -110,6 +116,7 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
   window.carriedOut = [];
   window.answersTaken = [];
   window.cancelEndpoints.clear();
+  window.movedCursors.clear();
   window.unwrittenSinceMs = window.catchingUp.size > 0 ? passed.rules.now.monotonicMs : Infinity;
   return recording;
 }
@@ -140,6 +147,7 @@ function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string
     window.catchingUp.delete(lane);
     const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
     if (lane.mode !== 'lagging' || !isSound(lane.endpoint)) continue;
+    if (lane.cursor !== undefined) continue;
     if (rows <= BLOCKED_PAIRS_SHARE) caughtUp.push(lane.endpoint.id);
   }
   return caughtUp;

@@ -17,6 +17,8 @@ export type Effect =
   | { readonly kind: 'record'; readonly recording: Recording }
   /** Read rows that are due; answer with `claimed`. */
   | { readonly kind: 'claim'; readonly claims: readonly Claim[] }
+  /** Read the log again from cursors, and match it behind the barrier; answer with `refilled`. */
+  | { readonly kind: 'refill'; readonly refills: readonly Refill[] }
   /** The endpoint answered 410: have it disabled. */
   | {
       readonly kind: 'report_gone';
@@ -67,6 +69,11 @@ export interface ReadRequest {
   /** What stands at `after`, if that is known. */
   readonly mark: EventMark | undefined;
   readonly limit: number;
+}
+
+/** Asks for the events of a lane after a cursor, with which of some endpoints they match. */
+export interface Refill extends ReadRequest {
+  readonly endpointIds: ReadonlySet<string>;
 }
 
 /** The answer to a `send`. */

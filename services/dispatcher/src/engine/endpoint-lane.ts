@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { LaneWindow } from './lane-window.ts';
+import type { EventMark, LaneWindow } from './lane-window.ts';
 import type { ListedRow } from './recording.ts';
 
 /** Beyond this many pairs with parked rows, an endpoint lags in a lane (design.md, "Budgets"). */
@@ -26,7 +26,9 @@ interface Pair {
  * - `direct`: every pair with parked rows is known; what is new is sent from memory, unless its
  *   pair is blocked.
  * - `lagging`: the pairs are not known; what is new becomes a parked row unsent, and the database
- *   decides at insertion whether it is due or waits. Rows are sent when they are claimed.
+ *   decides at insertion whether it is due or waits. Rows are sent when they are claimed. Beyond a
+ *   bound of rows it keeps a cursor: what is behind it in the lane becomes a row only when the log is
+ *   read again from there (`refilling.ts`).
  */
 export interface EndpointLane {
   readonly endpoint: Endpoint;
@@ -40,6 +42,14 @@ export interface EndpointLane {
   readonly claimed: Map<number, Delivery>;
   /** Parked rows as recorded. */
   rowCount: number;
+  /** Nothing after it is a row or in memory; absent when nothing is left out. */
+  cursor: Cursor | undefined;
+}
+
+/** A place in a lane, and what stands there. */
+export interface Cursor {
+  readonly position: number;
+  readonly mark: EventMark | undefined;
 }
 
 /** Makes the deliveries of an endpoint in a lane in which `rowCount` rows of it are parked. */
@@ -56,6 +66,7 @@ export function createEndpointLane(
     blockedPairs: 0,
     claimed: new Map(),
     rowCount,
+    cursor: undefined,
   };
 }
 

@@ -25,6 +25,7 @@ import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
 import { sendQueued, takeAnswer } from './sending.ts';
+import { refillDue, takeRefilled, type Refilled } from './refilling.ts';
 import { createState, type EngineOptions, type EngineState } from './state.ts';
 
 /**
@@ -104,6 +105,13 @@ export class Engine {
     this.advance(now);
   }
 
+  /** The log was read again from cursors, and matched behind the barrier. */
+  refilled(results: readonly Refilled[], now: Now): void {
+    this.state.refillUnderWay = false;
+    for (const result of results) takeRefilled(this.state, result, now);
+    this.advance(now);
+  }
+
   /** Answers to attempts of former owners were read. */
   answeredLate(answers: readonly StoredAnswer[], now: Now): void {
     for (const answer of answers) takeLateAnswer(this.state, answer, now);
@@ -164,6 +172,7 @@ export class Engine {
     sendQueued(this.state, now);
     searchRows(this.state, now);
     claimDue(this.state, now);
+    refillDue(this.state);
     recordDue(this.state, now);
     releaseFinished(this.state);
   }

@@ -1,7 +1,7 @@
 import type { Delivery, LogEvent } from './delivery.ts';
 import type { StoredAnswer } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import type { AttemptRecord, CarriedOut, RowKey, RowRetry } from './recording.ts';
+import type { AttemptRecord, CarriedOut, ParkedRow, RowKey, RowRetry } from './recording.ts';
 
 /** Which event stands at a position, so that another one there is noticed. */
 export interface EventMark {
@@ -15,7 +15,7 @@ export interface LaneEntry {
   readonly position: number;
   /** What stands right before it, matched or not: progress may come to rest there. */
   readonly before: EventMark | undefined;
-  readonly deliveries: readonly Delivery[];
+  readonly deliveries: Delivery[];
   /** How many of its deliveries are not settled. */
   open: number;
   /** When it was read, monotonic clock. */
@@ -31,6 +31,8 @@ export interface LaneWindow {
   readonly epoch: number;
   /** Up to here everything is settled or parked, as recorded. */
   progress: number;
+  /** Where progress will be once the recording under way is committed. */
+  draftedProgress: number;
   /** The last position that was taken in. */
   readPosition: number;
   /** What stands at that position; absent at 0, and where nobody noted it. */
@@ -39,6 +41,8 @@ export interface LaneWindow {
   entries: LaneEntry[];
   /** What a predecessor recorded above its progress: endpoint ids by position. */
   readonly settledAhead: Map<number, Set<string>>;
+  /** The last position in there; nothing up to it is left out by a cursor. */
+  readonly settledAheadTo: number;
   /** Settled above progress, in this window: endpoint ids by position. */
   readonly settledHere: Map<number, Set<string>>;
   /** To be written next. */
@@ -53,6 +57,12 @@ export interface LaneWindow {
   readonly leftInFlight: Set<Delivery>;
   /** Endpoints that were unregistered while rows of theirs wait. */
   readonly cancelEndpoints: Set<string>;
+  /** Rows as recorded, of all endpoints. */
+  rowTotal: number;
+  /** Rows that were made from what is behind cursors, to be written with the next recording. */
+  refilledRows: ParkedRow[];
+  /** Endpoints whose cursors were made, moved or ended since the last recording. */
+  readonly movedCursors: Set<EndpointLane>;
   /** Lagging endpoints that may have few enough rows to be known again. */
   readonly catchingUp: Set<EndpointLane>;
   /** Since when something waits to be written, monotonic clock; Infinity when nothing does. */
@@ -93,10 +103,12 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     lane: start.lane,
     epoch: start.epoch,
     progress: start.progress,
+    draftedProgress: start.progress,
     readPosition: start.progress,
     readMark: start.mark,
     entries: [],
     settledAhead,
+    settledAheadTo: Math.max(0, ...settledAhead.keys()),
     settledHere: new Map(),
     attempts: [],
     settledRows: [],
@@ -106,6 +118,9 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     answersAhead: new Map(),
     leftInFlight: new Set(),
     cancelEndpoints: new Set(),
+    rowTotal: 0,
+    refilledRows: [],
+    movedCursors: new Set(),
     catchingUp: new Set(),
     unwrittenSinceMs: Infinity,
     behindSinceMs: Infinity,
@@ -124,8 +139,24 @@ export function hasUnwritten(window: LaneWindow): boolean {
     window.answersTaken.length > 0 ||
     window.leftInFlight.size > 0 ||
     window.cancelEndpoints.size > 0 ||
+    window.refilledRows.length > 0 ||
+    window.movedCursors.size > 0 ||
     window.catchingUp.size > 0
   );
+}
+
+/** Finds the entry of a position above what is recorded, or makes one in its place. */
+export function makeEntry(
+  window: LaneWindow,
+  position: number,
+  { before, readAtMs }: Pick<LaneEntry, 'before' | 'readAtMs'>,
+): LaneEntry {
+  const known = entryAt(window, position);
+  if (known !== undefined) return known;
+  const entry = { position, before, deliveries: [], open: 0, readAtMs };
+  const next = window.entries.findIndex((other) => other.position > position);
+  window.entries.splice(next < 0 ? window.entries.length : next, 0, entry);
+  return entry;
 }
 
 /** Finds the event at a position, if it is above progress and matched something. */

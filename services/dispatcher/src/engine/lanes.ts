@@ -1,11 +1,13 @@
 import type { Delivery } from './delivery.ts';
 import type { Now, StoredAnswer } from './effect.ts';
-import { createEndpointLane } from './endpoint-lane.ts';
+import { moveCursor } from './cursors.ts';
+import { createEndpointLane, type Cursor } from './endpoint-lane.ts';
 import { createLaneWindow, hasUnwritten, type LaneStart, type LaneWindow } from './lane-window.ts';
 import { takeLateAnswer } from './late-answers.ts';
 import type { AttemptRecord } from './recording.ts';
 import {
   dequeue,
+  endpointLaneOf,
   endpointOf,
   forgetIfIdle,
   lag,
@@ -22,6 +24,8 @@ export interface GainedLane extends LaneStart {
     readonly rows: number;
     readonly nextDueAtMs: number | undefined;
   }>;
+  /** Endpoints of which something is left out, from where on. */
+  readonly cursors: Iterable<{ readonly endpointId: string; readonly cursor: Cursor }>;
   /** What former owners left: it counts before anything is sent again. */
   readonly lateAnswers: Iterable<StoredAnswer>;
 }
@@ -39,9 +43,24 @@ export function gainLane(state: EngineState, gained: GainedLane, now: Now): void
     if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
     if (endpoint.view === undefined) window.cancelEndpoints.add(endpointId);
     else window.catchingUp.add(endpointLane);
+    window.rowTotal += rows;
   }
+  for (const { endpointId, cursor } of gained.cursors)
+    gainCursor(state, window, { endpointId, cursor });
   if (hasUnwritten(window)) window.unwrittenSinceMs = now.monotonicMs;
   for (const answer of gained.lateAnswers) takeLateAnswer(state, answer, now);
+}
+
+function gainCursor(
+  state: EngineState,
+  window: LaneWindow,
+  { endpointId, cursor }: { readonly endpointId: string; readonly cursor: Cursor },
+): void {
+  const endpointLane = endpointLaneOf(state, endpointId, window);
+  endpointLane.mode = 'lagging';
+  endpointLane.cursor = cursor;
+  if (endpointLane.endpoint.view === undefined) moveCursor(endpointLane, undefined);
+  else state.refillable.add(endpointLane);
 }
 
 /** Leaves answers that are not recorded to the new owner of their lane. */
@@ -66,6 +85,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
     endpoint.lanes.delete(window.lane);
     endpoint.dueLanes.delete(endpointLane);
     state.dueTimes.forget(endpointLane);
+    state.refillable.delete(endpointLane);
     for (const delivery of endpointLane.claimed.values()) {
       if (delivery.state !== 'queued') continue;
       delivery.state = 'parked';

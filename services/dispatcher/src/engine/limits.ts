@@ -34,6 +34,20 @@ export interface EngineLimits {
   readonly maxClaims: number;
   /** Rows in one claim. */
   readonly maxClaimedRows: number;
+  /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
+  readonly maxRowsPerEndpointLane: number;
+  /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
+  readonly maxRowsPerLane: number;
+  /** With no more rows than this, an endpoint that keeps a cursor gets further ones. */
+  readonly refillAtRows: number;
+  /** Events read again for one refill. */
+  readonly maxRefillEvents: number;
+  /** Rows that one refill makes, give or take those of one event. */
+  readonly maxRefillRows: number;
+  /** Endpoints of a lane that are refilled from one reading. */
+  readonly maxRefillEndpoints: number;
+  /** Lanes that are refilled at a time. */
+  readonly maxRefills: number;
   /** Lagging endpoints that are listed in one recording. */
   readonly maxListed: number;
 }
@@ -55,6 +69,13 @@ export const DEFAULT_LIMITS: EngineLimits = {
   handOverAfterMs: 500,
   maxClaims: 64,
   maxClaimedRows: 1_024,
+  maxRowsPerEndpointLane: 1_000,
+  maxRowsPerLane: 100_000,
+  refillAtRows: 500,
+  maxRefillEvents: 500,
+  maxRefillRows: 2_000,
+  maxRefillEndpoints: 100,
+  maxRefills: 8,
   maxListed: 64,
 };
 

@@ -2,6 +2,7 @@ import type { Delivery, LogEvent } from './delivery.ts';
 import type { Now, ReadRequest } from './effect.ts';
 import { admit, type EndpointLane } from './endpoint-lane.ts';
 import type { EndpointView } from './endpoint.ts';
+import { moveCursor, mustKeepCursor } from './cursors.ts';
 import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
 import { endpointLaneOf, enqueue, hold, isFull, markUnwritten, type EngineState } from './state.ts';
@@ -79,6 +80,7 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
   for (const { endpointId } of matched.endpoints) {
     if (wasSettled(window, event, endpointId)) continue;
     const endpointLane = endpointLaneOf(state, endpointId, window);
+    if (isLeftOut(state, endpointLane, event.position)) continue;
     const delivery = createDelivery({ event, endpointLane, entry }, now);
     deliveries.push(delivery);
     entry.open += 1;
@@ -91,13 +93,24 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
   if (window.answersAhead.size > 0) takeAnswersAhead(state, { window, entry }, now);
 }
 
-interface Place {
+/** Says whether it stands behind the endpoint's cursor in the lane, or has to from now on. */
+function isLeftOut(state: EngineState, endpointLane: EndpointLane, position: number): boolean {
+  const { cursor, window } = endpointLane;
+  if (cursor !== undefined) return position > cursor.position;
+  // What a predecessor settled would be sent again: what is behind a cursor is not known any more.
+  if (position <= window.settledAheadTo || !mustKeepCursor(state, endpointLane)) return false;
+  moveCursor(endpointLane, { position: position - 1, mark: window.readMark });
+  return true;
+}
+
+/** Where a delivery belongs. */
+export interface Place {
   readonly event: LogEvent;
   readonly endpointLane: EndpointLane;
   readonly entry: LaneEntry;
 }
 
-function createDelivery({ event, endpointLane, entry }: Place, now: Now): Delivery {
+export function createDelivery({ event, endpointLane, entry }: Place, now: Now): Delivery {
   return {
     event,
     endpointLane,

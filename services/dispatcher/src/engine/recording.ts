@@ -1,4 +1,5 @@
 import type { AttemptOutcome, LogEvent, Settlement } from './delivery.ts';
+import type { Cursor } from './endpoint-lane.ts';
 import type { EventMark } from './lane-window.ts';
 
 /** A row of the delivery log: one attempt, or a settlement without one. */
@@ -43,6 +44,12 @@ export interface ParkedRow {
   readonly ordered: boolean;
 }
 
+/** Where an endpoint's cursor in the lane stands now. */
+export interface MovedCursor {
+  readonly endpointId: string;
+  readonly cursor: Cursor | undefined;
+}
+
 /** What somebody asked of a lane's owner, now carried out. */
 export type CarriedOut =
   | { readonly kind: 'retry_now'; readonly requestId: string; readonly row: RowKey }
@@ -61,6 +68,8 @@ export interface LaneRecording {
   readonly settledRows: readonly RowKey[];
   readonly retriedRows: readonly RowRetry[];
   readonly parkedRows: readonly ParkedRow[];
+  /** Cursors that were made or moved; undefined where one has ended. */
+  readonly movedCursors: readonly MovedCursor[];
   /** Endpoints whose rows are cancelled, up to a bound of rows for each recording. */
   readonly cancelEndpoints: readonly string[];
   readonly carriedOut: readonly CarriedOut[];

@@ -1,4 +1,5 @@
 import { draftLane } from './drafting.ts';
+import { setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { BLOCKED_PAIRS_SHARE, stopLagging, type EndpointLane } from './endpoint-lane.ts';
@@ -120,6 +121,7 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   for (const { endpointId, rows } of lane.result.listed) {
     const endpointLane = endpointLaneOf(state, endpointId, window);
     if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
+    if (endpointLane.cursor !== undefined) continue;
     stopLagging(endpointLane, rows);
     for (const { dueAtMs } of rows) {
       if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);
@@ -138,7 +140,7 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   for (const { endpointId, position } of written.settledRows) {
     const endpointLane = touch(endpointId);
     endpointLane.claimed.delete(position);
-    endpointLane.rowCount -= 1;
+    setRowCount(endpointLane, endpointLane.rowCount - 1);
     // The next one of its pair may be due now.
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
   }
@@ -149,18 +151,25 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   }
   for (const { endpointId, notBeforeMs } of written.parkedRows) {
     const endpointLane = touch(endpointId);
-    endpointLane.rowCount += 1;
+    setRowCount(endpointLane, endpointLane.rowCount + 1);
     state.dueTimes.note(endpointLane, notBeforeMs);
   }
   for (const done of written.carriedOut) {
     if (done.kind === 'nothing') continue;
     state.dueTimes.note(touch(done.row.endpointId), now.wallMs);
   }
-  for (const { endpointId } of result.revived) touch(endpointId).rowCount += 1;
+  for (const { endpointId } of result.revived) {
+    const endpointLane = touch(endpointId);
+    setRowCount(endpointLane, endpointLane.rowCount + 1);
+  }
   for (const { endpointId, rows, isAll } of result.cancelled) {
     const endpointLane = touch(endpointId);
     // Some may have been settled before, and counted twice.
-    endpointLane.rowCount = isAll ? 0 : Math.max(1, endpointLane.rowCount - rows);
+    setRowCount(endpointLane, isAll ? 0 : Math.max(1, endpointLane.rowCount - rows));
+  }
+  for (const { endpointId } of written.movedCursors) {
+    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    if (endpointLane !== undefined) touched.add(endpointLane);
   }
   for (const endpointLane of touched) reconsider(state, endpointLane, now);
 }
@@ -173,8 +182,11 @@ function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): v
   if (endpoint.view === undefined) {
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
     forgetIfIdle(state, endpoint);
+  } else if (endpointLane.cursor !== undefined) {
+    state.refillable.add(endpointLane);
   } else if (endpointLane.mode === 'lagging' && isSound(endpoint)) {
-    if (rowCount === 0) stopLagging(endpointLane, []);
+    // Rows of a refill may still have to be written.
+    if (rowCount === 0 && !window.movedCursors.has(endpointLane)) stopLagging(endpointLane, []);
     else if (rowCount <= BLOCKED_PAIRS_SHARE / 2) window.catchingUp.add(endpointLane);
   }
   if (hasUnwritten(window)) markUnwritten(window, now);

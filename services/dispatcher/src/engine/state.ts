@@ -62,6 +62,9 @@ export interface EngineState {
   recordingNumber: number;
   /** One that reads rows for late answers counts, too. */
   claimUnderWay: boolean;
+  /** Lagging endpoints with a cursor in a lane that may have room for what is behind it. */
+  readonly refillable: Set<EndpointLane>;
+  refillUnderWay: boolean;
   /** Rows of late answers, to be looked for. */
   readonly searches: RowSearch[];
   /** When the next draining lane is to be handed over as it is, monotonic clock. */
@@ -91,6 +94,8 @@ export function createState(options: EngineOptions): EngineState {
     recordingUnderWay: false,
     recordingNumber: 0,
     claimUnderWay: false,
+    refillable: new Set(),
+    refillUnderWay: false,
     searches: [],
     handOverAtMs: Infinity,
     leaseUntilMs: -Infinity,
@@ -110,8 +115,8 @@ export function endpointOf(state: EngineState, endpointId: string): Endpoint {
 /** Forgets an unregistered endpoint of which nothing is left. */
 export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.view !== undefined || endpoint.inFlight > 0 || endpoint.queued > 0) return;
-  for (const { rowCount, claimed } of endpoint.lanes.values()) {
-    if (rowCount > 0 || claimed.size > 0) return;
+  for (const { rowCount, claimed, cursor } of endpoint.lanes.values()) {
+    if (rowCount > 0 || claimed.size > 0 || cursor !== undefined) return;
   }
   state.endpoints.delete(endpoint.id);
   state.wakeTimes.forget(endpoint);

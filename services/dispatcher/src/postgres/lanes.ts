@@ -3,6 +3,7 @@ import type { Client, Pool } from '@billhook/postgres';
 import type { EventMark } from '../engine/lane-window.ts';
 import type { GainedLane } from '../engine/lanes.ts';
 import type { Recording } from '../engine/recording.ts';
+import { readCursors } from './cursors.ts';
 import { endpointIdOf, eventIdOf } from './ids.ts';
 import { readAnswers } from './late-answers.ts';
 
@@ -45,6 +46,7 @@ export async function loadLane(client: Client, lane: number, epoch: number): Pro
       rows: columns.rows,
       nextDueAtMs: columns.next_due_at?.getTime(),
     })),
+    cursors: await readCursors(client, lane),
     lateAnswers: await readAnswers(client, [lane]),
   };
 }

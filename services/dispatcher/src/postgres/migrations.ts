@@ -9,6 +9,7 @@ export const SCHEMA = 'dispatcher';
  *
  * - `lane_progress`: up to where each lane is settled or parked, and what is settled above it.
  * - `parked`, `parked_event`: what waits. Small and hot: a settled row is deleted.
+ * - `cursor`: from where on rows are still to be made for an endpoint with a large backlog.
  * - `attempt`: the delivery log, append-only, a partition a day.
  * - `owner_request`: what others ask of the owner of a lane.
  * - `late_answer`: what a former owner of a lane was answered after it gave the lane up.
@@ -132,5 +133,20 @@ export const migrations: readonly Migration[] = [
       );
       create index late_answer_by_lane on dispatcher.late_answer (lane, id);
       create index owner_request_by_lane on dispatcher.owner_request (lane, id);`,
+  },
+  {
+    number: 5,
+    name: 'cursors',
+    sql: `
+      -- Endpoints with so many rows in a lane that what is behind the position has none yet.
+      create table dispatcher.cursor (
+        lane integer not null,
+        endpoint_id uuid not null,
+        position bigint not null,
+        -- The event that stands there, and where Kafka keeps it; null at 0.
+        event_id uuid,
+        event_offset bigint,
+        primary key (lane, endpoint_id)
+      );`,
   },
 ];

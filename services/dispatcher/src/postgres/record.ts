@@ -2,6 +2,7 @@ import type { Client } from '@billhook/postgres';
 
 import type { LaneRecorded, LaneRecording, ListedRow, RowKey } from '../engine/recording.ts';
 import { integers, texts, times, words } from './arrays.ts';
+import { moveCursors } from './cursors.ts';
 import { endpointUuid, eventUuid } from './ids.ts';
 import { deleteAnswers } from './late-answers.ts';
 import { detailOf, statusOf } from './outcomes.ts';
@@ -27,6 +28,7 @@ export async function writeRecording(
   await deleteAnswers(client, lanes);
   const cancelled = await cancelRows(client, lanes);
   await sweepEvents(client, [...settled, ...cancelled.flatMap(({ events }) => events)]);
+  await moveCursors(client, lanes);
   await moveProgress(client, recordingNumber, lanes);
   const listed = await listRows(client, lanes);
   return lanes.map(({ lane }) => ({

@@ -80,12 +80,18 @@ function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
     settledRows: [],
     retriedRows: [],
     parkedRows: [],
+    movedCursors: [],
     cancelEndpoints: [],
     carriedOut: [],
     answersTaken: [],
     listEndpoints: [],
     ...overrides,
   };
+}
+
+async function cursors() {
+  const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
+  return [...loaded.cursors];
 }
 
 function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecorded[]> {
@@ -274,8 +280,20 @@ describe('progress', () => {
       mark,
       settledAhead,
       parked: [{ endpointId: ENDPOINT, rows: 2, nextDueAtMs: NOW_MS }],
+      cursors: [],
       lateAnswers: [],
     });
+  });
+
+  test('a successor learns where cursors stand, until they end', async () => {
+    const cursor = { position: 8, mark: { id: event(8).id, offset: 120 } };
+    const atStart = { position: 0, mark: undefined };
+    await write({ movedCursors: [{ endpointId: ENDPOINT, cursor: atStart }] });
+    expect(await cursors()).toEqual([{ endpointId: ENDPOINT, cursor: atStart }]);
+    await write({ movedCursors: [{ endpointId: ENDPOINT, cursor }] });
+    expect(await cursors()).toEqual([{ endpointId: ENDPOINT, cursor }]);
+    await write({ movedCursors: [{ endpointId: ENDPOINT, cursor: undefined }] });
+    expect(await cursors()).toEqual([]);
   });
 
   test('a recording that was committed unheard is recognised', async () => {

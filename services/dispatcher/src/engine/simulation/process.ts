@@ -21,6 +21,13 @@ const LIMITS = {
   maxHeld: 200,
   maxClaims: 3,
   maxListed: 2,
+  maxRowsPerEndpointLane: 6,
+  maxRowsPerLane: 14,
+  refillAtRows: 3,
+  maxRefillEvents: 5,
+  maxRefillRows: 6,
+  maxRefillEndpoints: 2,
+  maxRefills: 1,
 };
 
 /** What the world gives a process. */

@@ -1,5 +1,5 @@
 import type { Delivery, LogEvent } from '../delivery.ts';
-import type { Claim, Effect, Now, RowSearch } from '../effect.ts';
+import type { Claim, Effect, Now, Refill, RowSearch } from '../effect.ts';
 import type { EndpointView } from '../endpoint.ts';
 import type { LaneRecorded, Recording } from '../recording.ts';
 import { checkMark, checkPassed } from './checks.ts';
@@ -165,8 +165,9 @@ export class Simulation {
       process.checkIdle();
     }
     for (const [lane, events] of this.log.entries()) {
-      const { progress, rows } = this.store.lane(lane);
+      const { progress, rows, cursors } = this.store.lane(lane);
       if (progress !== events.length) throw new Error(`Lane ${lane} stands at ${progress}.`);
+      if (cursors.size > 0) throw new Error(`Lane ${lane} has ${cursors.size} cursors left.`);
       if (rows.length > 0) throw new Error(`Lane ${lane} has ${rows.length} rows left.`);
     }
     if (this.store.lateAnswers.size > 0) throw new Error('Late answers are left.');
@@ -265,6 +266,8 @@ export class Simulation {
         return this.claim(process, effect.claims);
       case 'find':
         return this.find(process, effect.searches);
+      case 'refill':
+        return this.refill(process, effect.refills);
       case 'answered_late': {
         const leave = (): void => this.requests.leave(effect.answer);
         // Nobody heard of the commit, and it is written again.
@@ -390,6 +393,33 @@ export class Simulation {
       });
       this.later(this.storeMs(20), process, () => {
         process.input((engine, now) => engine.found(rows, now));
+      });
+    });
+  }
+
+  private refill(process: SimulatedProcess, refills: readonly Refill[]): void {
+    this.later(this.storeMs(20), process, () => {
+      const read = refills.map((refill) => {
+        checkMark(this.eventsOf(refill.lane), refill.after, refill.mark);
+        // The log may be away, or bring less than was asked for.
+        const most = Math.floor(this.random() * 1.5 * refill.limit);
+        const { after, limit } = refill;
+        return {
+          refill,
+          events: this.eventsOf(refill.lane).slice(after, after + Math.min(most, limit)),
+        };
+      });
+      this.later(this.storeMs(10), process, () => {
+        const results = read.map(({ refill, events }) => ({
+          refill,
+          events: events.map((event) => ({
+            event,
+            endpoints: this.subscribers
+              .matching(event)
+              .filter(({ endpointId }) => refill.endpointIds.has(endpointId)),
+          })),
+        }));
+        process.input((engine, now) => engine.refilled(results, now));
       });
     });
   }

@@ -1,5 +1,6 @@
 import type { Settlement } from '../delivery.ts';
 import type { ClaimedRow, StoredAnswer } from '../effect.ts';
+import type { Cursor } from '../endpoint-lane.ts';
 import type { EventMark } from '../lane-window.ts';
 import type { GainedLane } from '../lanes.ts';
 import type {
@@ -24,6 +25,7 @@ interface StoredRow extends ParkedRow {
 /** What stands in the database about one lane. */
 interface StoredLane {
   readonly rows: StoredRow[];
+  readonly cursors: Map<string, Cursor>;
   epoch: number;
   progress: number;
   mark: EventMark | undefined;
@@ -57,6 +59,7 @@ export class SimulatedStore {
   constructor(laneCount: number) {
     this.lanes = Array.from({ length: laneCount }, () => ({
       rows: [],
+      cursors: new Map(),
       epoch: 0,
       progress: 0,
       mark: undefined,
@@ -91,7 +94,8 @@ export class SimulatedStore {
       return { endpointId, rows: own.length, nextDueAtMs };
     });
     const lateAnswers = [...this.lateAnswers.values()].filter((answer) => answer.lane === lane);
-    return { lane, epoch, progress, mark, settledAhead, parked, lateAnswers };
+    const cursors = [...stored.cursors].map(([endpointId, cursor]) => ({ endpointId, cursor }));
+    return { lane, epoch, progress, mark, settledAhead, parked, cursors, lateAnswers };
   }
 
   readDue(
@@ -154,7 +158,12 @@ export class SimulatedStore {
       row.notBeforeMs = retry.notBeforeMs;
     }
     for (const row of written.parkedRows) {
+      if (row.event.position > written.progress) throw new Error('A row lies above progress.');
       if (!this.insert(row)) throw new Error('A delivery was parked twice.');
+    }
+    for (const { endpointId, cursor } of written.movedCursors) {
+      if (cursor === undefined) stored.cursors.delete(endpointId);
+      else stored.cursors.set(endpointId, cursor);
     }
     for (const answerId of written.answersTaken) this.lateAnswers.delete(answerId);
     const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));

@@ -1,0 +1,22 @@
+import type { Cursor, EndpointLane } from './endpoint-lane.ts';
+import type { EngineState } from './state.ts';
+
+/** Says whether a lagging endpoint has so many rows in a lane that no further ones are made. */
+export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): boolean {
+  const { maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
+  const { mode, rowCount, window } = endpointLane;
+  if (mode !== 'lagging') return false;
+  return rowCount >= maxRowsPerEndpointLane || window.rowTotal >= maxRowsPerLane;
+}
+
+/** Makes, moves or ends the cursor of an endpoint in a lane; it is written with the next recording. */
+export function moveCursor(endpointLane: EndpointLane, cursor: Cursor | undefined): void {
+  endpointLane.cursor = cursor;
+  endpointLane.window.movedCursors.add(endpointLane);
+}
+
+/** Notes how many rows of an endpoint in a lane there are, as recorded. */
+export function setRowCount(endpointLane: EndpointLane, rowCount: number): void {
+  endpointLane.window.rowTotal += rowCount - endpointLane.rowCount;
+  endpointLane.rowCount = rowCount;
+}

@@ -1,0 +1,184 @@
+import { moveCursor } from './cursors.ts';
+import type { Now, Refill } from './effect.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
+import { isCallable } from './endpoint.ts';
+import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
+import { createDelivery, type MatchedEvent } from './matching.ts';
+import { hold, isFull, markUnwritten, type EngineState } from './state.ts';
+
+/**
+ * A cursor stands where an endpoint that lags has so many rows in a lane that no further ones are made.
+ * What is behind it is read from the log again when there is room:
+ *
+ * - Nothing behind the cursor is a row or in memory. It is written in a transaction no later than the
+ *   one that moves progress past it.
+ * - Rows are made, and the cursor moved, in one transaction. None lies above progress.
+ * - It is read only once progress has reached the cursor: then all that is older is a row or settled,
+ *   and the database sees which of the new rows wait behind it.
+ * - What is above progress comes into memory like any event that was just read. With the last event that
+ *   was read, nothing is left out any more, and the cursor ends.
+ */
+
+/** Ids to share a reading with are looked for among so many. */
+const LOOK_AT_MOST = 1_000;
+/** What may be read of a lane while the log is read again for it. */
+const READ_MEANWHILE = 256;
+
+/** Asks for what is behind cursors, where there is room for it: in each lane for those nearby. */
+export function refillDue(state: EngineState): void {
+  if (state.refillUnderWay || state.refillable.size === 0 || isFull(state)) return;
+  const { maxRefills, maxUnrecorded } = state.options.limits;
+  if (state.unrecorded >= maxUnrecorded) return;
+  const refills = new Map<LaneWindow, Refill>();
+  for (const endpointLane of state.refillable) {
+    const { window, cursor } = endpointLane;
+    if (refills.size >= maxRefills) break;
+    if (refills.has(window)) continue;
+    // Whoever changes that lets it be looked at again.
+    if (!hasRoom(state, endpointLane)) state.refillable.delete(endpointLane);
+    else if (cursor !== undefined && cursor.position <= window.draftedProgress) {
+      refills.set(window, createRefill(state, endpointLane, cursor));
+    }
+  }
+  if (refills.size === 0) return;
+  state.refillUnderWay = true;
+  state.effects.push({ kind: 'refill', refills: [...refills.values()] });
+}
+
+function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
+  const { cursor, rowCount, window, endpoint } = endpointLane;
+  const { refillAtRows, maxRowsPerLane } = state.options.limits;
+  if (cursor === undefined || window.phase !== 'owned' || !isCallable(endpoint)) return false;
+  return rowCount <= refillAtRows && (window.rowTotal < maxRowsPerLane || rowCount === 0);
+}
+
+type Cursor = NonNullable<EndpointLane['cursor']>;
+
+function createRefill(state: EngineState, first: EndpointLane, { position, mark }: Cursor): Refill {
+  const { window } = first;
+  const { maxRefillEvents, maxRefillEndpoints, maxWindowEvents } = state.options.limits;
+  const endpointIds = new Set<string>();
+  let looked = 0;
+  for (const other of state.refillable) {
+    if (looked >= LOOK_AT_MOST || endpointIds.size >= maxRefillEndpoints) break;
+    looked += 1;
+    if (other.window !== window || other.cursor === undefined) continue;
+    const ahead = other.cursor.position - position;
+    const isNear = ahead >= 0 && ahead < maxRefillEvents;
+    if (other === first || (isNear && hasRoom(state, other))) endpointIds.add(other.endpoint.id);
+  }
+  for (const endpointId of endpointIds) {
+    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    if (endpointLane !== undefined) state.refillable.delete(endpointLane);
+  }
+  // Near the end all that was read is wanted at once: then nothing is left out any more.
+  const untilRead = window.readPosition - position;
+  const isNearEnd = untilRead <= maxRefillEvents + maxWindowEvents;
+  const limit = isNearEnd ? Math.max(maxRefillEvents, untilRead + READ_MEANWHILE) : maxRefillEvents;
+  return { lane: window.lane, epoch: window.epoch, after: position, mark, limit, endpointIds };
+}
+
+/** What was read again for a refill; nothing, when the log could not be read. */
+export interface Refilled {
+  readonly refill: Refill;
+  /** Gapless and in order from the cursor on, each with those of the endpoints that it matches. */
+  readonly events: readonly MatchedEvent[];
+}
+
+/** Takes in what was read again, as far as there is room for it. */
+export function takeRefilled(state: EngineState, { refill, events }: Refilled, now: Now): void {
+  const window = state.windows.get(refill.lane);
+  if (window?.phase !== 'owned' || window.epoch !== refill.epoch) return;
+  const refilled = new Map<string, EndpointLane>();
+  for (const endpointId of refill.endpointIds) {
+    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    if (endpointLane?.cursor === undefined) continue;
+    state.refillable.add(endpointLane);
+    if (endpointLane.cursor.position <= window.draftedProgress) {
+      refilled.set(endpointId, endpointLane);
+    }
+  }
+  const last = takeEvents(state, { window, refill, events, refilled }, now);
+  if (last === undefined) return;
+  const position = last.position;
+  for (const endpointLane of refilled.values()) {
+    const { cursor } = endpointLane;
+    if (cursor === undefined || cursor.position >= position) continue;
+    if (position === window.readPosition) {
+      moveCursor(endpointLane, undefined);
+      state.refillable.delete(endpointLane);
+      window.catchingUp.add(endpointLane);
+    } else {
+      moveCursor(endpointLane, { position, mark: last });
+    }
+  }
+  markUnwritten(window, now);
+}
+
+interface Taking extends Refilled {
+  readonly window: LaneWindow;
+  readonly refilled: ReadonlyMap<string, EndpointLane>;
+}
+
+/** Returns the last event that was taken in. */
+function takeEvents(
+  state: EngineState,
+  { window, refill, events, refilled }: Taking,
+  now: Now,
+): (EventMark & { readonly position: number }) | undefined {
+  const mostRows = window.refilledRows.length + state.options.limits.maxRefillRows;
+  let before = refill.mark;
+  let last: (EventMark & { readonly position: number }) | undefined;
+  for (const { event, endpoints } of events) {
+    if (event.position > window.readPosition || window.refilledRows.length >= mostRows) break;
+    for (const { endpointId } of endpoints) {
+      const endpointLane = refilled.get(endpointId);
+      if (endpointLane?.cursor === undefined) continue;
+      if (event.position <= endpointLane.cursor.position) continue;
+      if (event.position <= window.draftedProgress) makeRow(state, { endpointLane, event }, now);
+      else defer(state, { endpointLane, event, before }, now);
+    }
+    const { position, id, offset } = event;
+    before = { id, offset };
+    last = { position, id, offset };
+  }
+  return last;
+}
+
+interface Place extends Pick<MatchedEvent, 'event'> {
+  readonly endpointLane: EndpointLane;
+}
+
+function makeRow(state: EngineState, { endpointLane, event }: Place, now: Now): void {
+  const { window, endpoint } = endpointLane;
+  const row = { event, endpointId: endpoint.id, attempt: 0 };
+  if (now.wallMs - event.recordedAtMs > state.options.retentionMs) {
+    window.attempts.push({
+      ...row,
+      startedAtMs: now.wallMs,
+      revision: 0,
+      outcome: undefined,
+      reason: 'waited too long',
+      settlement: 'dead',
+    });
+    state.unrecorded += 1;
+    return;
+  }
+  window.refilledRows.push({ ...row, inFlight: false, notBeforeMs: now.wallMs, ordered: true });
+}
+
+/** It becomes a row when progress passes it, like anything new of an endpoint that lags. */
+function defer(
+  state: EngineState,
+  { endpointLane, event, before }: Place & { readonly before: EventMark | undefined },
+  now: Now,
+): void {
+  const { window, endpoint } = endpointLane;
+  if (wasSettled(window, event, endpoint.id)) return;
+  const entry = makeEntry(window, event.position, { before, readAtMs: now.monotonicMs });
+  const delivery = createDelivery({ event, endpointLane, entry }, now);
+  delivery.state = 'deferred';
+  entry.deliveries.push(delivery);
+  entry.open += 1;
+  hold(state, delivery);
+}
