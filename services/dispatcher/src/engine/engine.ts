@@ -22,6 +22,7 @@ import {
 import type { LaneWindow } from './lane-window.ts';
 import { searchRows, takeFound, takeLateAnswer } from './late-answers.ts';
 import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
+import { measurePace } from './pace.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
 import { sendQueued, takeAnswer } from './sending.ts';
@@ -167,6 +168,7 @@ export class Engine {
   }
 
   private advance(now: Now): void {
+    measurePace(this.state.pace, now.monotonicMs);
     handOverDue(this.state, now);
     wakeDue(this.state, now);
     sendQueued(this.state, now);

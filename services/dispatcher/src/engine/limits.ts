@@ -16,6 +16,10 @@ export interface EngineLimits {
   readonly maxHeld: number;
   /** Bytes of the bodies of these deliveries; beyond it nothing is read. */
   readonly maxHeldBytes: number;
+  /** How long what is queued may take at the present pace; beyond it nothing is read. */
+  readonly maxQueuedMs: number;
+  /** So many may be queued in any case. */
+  readonly minQueued: number;
   /** Events above progress in one lane; beyond it the lane is not read. */
   readonly maxWindowEvents: number;
   /** Events read of one lane at a time. */
@@ -60,6 +64,8 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxClaimedPerEndpoint: 128,
   maxHeld: 20_000,
   maxHeldBytes: 64 * 1024 * 1024,
+  maxQueuedMs: 300,
+  minQueued: 1_000,
   maxWindowEvents: 2_000,
   maxReadEvents: 256,
   maxUnrecorded: 10_000,

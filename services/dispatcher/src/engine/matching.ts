@@ -5,7 +5,15 @@ import type { EndpointView } from './endpoint.ts';
 import { moveCursor, mustKeepCursor } from './cursors.ts';
 import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
-import { endpointLaneOf, enqueue, hold, isFull, markUnwritten, type EngineState } from './state.ts';
+import {
+  endpointLaneOf,
+  enqueue,
+  hold,
+  isFull,
+  markUnwritten,
+  roomToQueue,
+  type EngineState,
+} from './state.ts';
 
 /** An event read from the log, with the endpoints that match it behind the barrier. */
 export interface MatchedEvent {
@@ -20,13 +28,19 @@ export interface MatchedSlice {
   readonly events: readonly MatchedEvent[];
 }
 
+/** The weight of the last event in the mean number of deliveries for each. */
+const FAN_OUT_WEIGHT = 0.01;
+
 /** Says what to read next: lanes that have room, each from where its window stands. */
 export function readRequests(state: EngineState): ReadRequest[] {
   const { limits } = state.options;
-  if (isFull(state) || state.unrecorded >= limits.maxUnrecorded) return [];
+  const toQueue = roomToQueue(state);
+  if (isFull(state) || toQueue <= 0 || state.unrecorded >= limits.maxUnrecorded) return [];
+  // Shared by the lanes: what one of them has not, the others read next time.
+  const share = Math.ceil(toQueue / Math.max(1, state.fanOut));
   const requests: ReadRequest[] = [];
   for (const window of state.windows.values()) {
-    const room = limits.maxWindowEvents - window.entries.length;
+    const room = Math.min(limits.maxWindowEvents - window.entries.length, share);
     if (window.phase !== 'owned' || room <= 0) continue;
     requests.push({
       lane: window.lane,
@@ -54,7 +68,8 @@ function takeSlice(state: EngineState, slice: MatchedSlice, now: Now): void {
   if (window === undefined || window.epoch !== slice.epoch || window.phase !== 'owned') return;
   for (const matched of slice.events) {
     // Each event may have thousands of endpoints.
-    if (matched.event.position !== window.readPosition + 1 || isFull(state)) return;
+    if (matched.event.position !== window.readPosition + 1) return;
+    if (isFull(state) || roomToQueue(state) <= 0) return;
     takeEvent(state, { window, matched }, now);
     window.readPosition = matched.event.position;
     window.readMark = { id: matched.event.id, offset: matched.event.offset };
@@ -88,6 +103,7 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
     if (admit(endpointLane, delivery)) enqueue(state, delivery);
     else if (delivery.state === 'deferred') markUnwritten(window, now);
   }
+  state.fanOut += (deliveries.length - state.fanOut) * FAN_OUT_WEIGHT;
   // Without deliveries it holds up nothing, unless something before it does.
   if (deliveries.length > 0) window.entries.push(entry);
   if (window.answersAhead.size > 0) takeAnswersAhead(state, { window, entry }, now);

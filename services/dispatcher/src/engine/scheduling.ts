@@ -102,6 +102,7 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   const { endpoint } = delivery.endpointLane;
   const { origin } = delivery;
   state.inFlight -= 1;
+  state.pace.ended += 1;
   endpoint.inFlight -= 1;
   if (endpoint.tenant !== undefined) endpoint.tenant.inFlight -= 1;
   if (origin !== undefined) leaveOrigin(state, origin);

@@ -12,6 +12,7 @@ import {
 } from './endpoint.ts';
 import { noteSettled, type LaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
+import { createPace, type Pace } from './pace.ts';
 import { enterTenant, joinTurns, leaveTenantIfIdle, TURN_CREDIT } from './scheduling.ts';
 import { Turns } from './turns.ts';
 
@@ -53,6 +54,11 @@ export interface EngineState {
   readonly claimable: Set<Endpoint>;
   effects: Effect[];
   inFlight: number;
+  /** Heads of pairs and claimed rows that wait to be sent. */
+  queued: number;
+  readonly pace: Pace;
+  /** The mean number of deliveries that an event makes. */
+  fanOut: number;
   /** Deliveries in memory that are neither settled nor left to their row. */
   held: number;
   heldBytes: number;
@@ -88,6 +94,9 @@ export function createState(options: EngineOptions): EngineState {
     claimable: new Set(),
     effects: [],
     inFlight: 0,
+    queued: 0,
+    pace: createPace(),
+    fanOut: 1,
     held: 0,
     heldBytes: 0,
     unrecorded: 0,
@@ -143,6 +152,14 @@ export function isFull({ held, heldBytes, options: { limits } }: EngineState): b
   return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
 }
 
+/**
+ * Says how many deliveries may still be queued. What waits for longer than a second is parked, which
+ * costs far more than to read it later.
+ */
+export function roomToQueue({ queued, pace, options: { limits } }: EngineState): number {
+  return Math.max(limits.minQueued, (pace.perSecond * limits.maxQueuedMs) / 1_000) - queued;
+}
+
 /** Counts a delivery that is now in memory. */
 export function hold(state: EngineState, delivery: Delivery): void {
   state.held += 1;
@@ -161,6 +178,7 @@ export function enqueue(state: EngineState, delivery: Delivery): void {
   delivery.state = 'queued';
   endpoint.queue.push(delivery);
   endpoint.queued += 1;
+  state.queued += 1;
   enterTenant(state, endpoint);
   joinTurns(state, endpoint);
 }
@@ -168,6 +186,7 @@ export function enqueue(state: EngineState, delivery: Delivery): void {
 /** Counts a delivery that left the queue, whose room may be used for rows that are due. */
 export function dequeue(state: EngineState, endpoint: Endpoint): void {
   endpoint.queued -= 1;
+  state.queued -= 1;
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   // Nothing in the queue counts any more: it would keep its bodies in memory.
   if (endpoint.queued === 0) endpoint.queue.clear();

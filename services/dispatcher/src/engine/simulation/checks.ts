@@ -36,6 +36,7 @@ export function checkState(state: EngineState, { store, sends }: Surroundings): 
   same('inFlight', state.inFlight, sends.size);
   same('unrecorded', state.unrecorded, sum(attempts));
   for (const endpoint of state.endpoints.values()) checkEndpoint(state, endpoint, inMemory);
+  same('queued', state.queued, sum([...state.endpoints.values()].map(({ queued }) => queued)));
   checkSums(state);
   if (!state.recordingUnderWay) checkRows(state, store);
 }

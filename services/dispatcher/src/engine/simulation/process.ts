@@ -19,6 +19,7 @@ const LIMITS = {
   maxWindowEvents: 50,
   maxReadEvents: 7,
   maxHeld: 200,
+  minQueued: 40,
   maxClaims: 3,
   maxListed: 2,
   maxRowsPerEndpointLane: 6,
