@@ -118,6 +118,10 @@ const table = {
     duration({ min: 1, max: 10 * MINUTE_MS }),
     { default: '15s', meaning: 'the deadline of one exchange with a receiver' },
   ),
+  disableAfterMs: required('BILLHOOK_DISABLE_AFTER', anyDuration, {
+    default: '5d',
+    meaning: 'how long an endpoint may do nothing but fail before it is disabled',
+  }),
   retentionMs: required('BILLHOOK_RETENTION', anyDuration, {
     default: '30d',
     meaning: 'how long the delivery log and dead deliveries are kept; what waits longer is dead',
@@ -163,6 +167,7 @@ export interface Settings {
   readonly lanes: number;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
+  readonly disableAfterMs: number;
   readonly retentionMs: number;
   readonly requestIdRetentionMs: number;
   readonly shutdownTimeoutMs: number;
@@ -196,6 +201,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     lanes: table.lanes.read(env),
     retryScheduleMs: table.retryScheduleMs.read(env),
     deliveryTimeoutMs,
+    disableAfterMs: table.disableAfterMs.read(env),
     retentionMs: table.retentionMs.read(env),
     requestIdRetentionMs: table.requestIdRetentionMs.read(env),
     shutdownTimeoutMs: table.shutdownTimeoutMs.read(env) ?? deliveryTimeoutMs + SHUTDOWN_MARGIN_MS,

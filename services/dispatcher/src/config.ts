@@ -20,6 +20,8 @@ export interface DispatcherConfig {
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
+  /** An endpoint that did nothing but fail for so long is disabled. */
+  readonly failingForMs: number;
   readonly secretKeys: readonly string[];
   /** CIDRs that may be reached although they are internal. */
   readonly allowDestinations: readonly string[];
@@ -64,6 +66,7 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     retryScheduleMs: settings.retryScheduleMs,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
     retentionMs: settings.retentionMs,
+    failingForMs: settings.disableAfterMs,
     allowDestinations: settings.allowDestinations,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     version: readVersion(),

@@ -64,7 +64,8 @@ export async function startDispatcherService(
   const http = openSender(config, log);
   cleanup.defer(() => http.destroy());
 
-  const leases = openLeases(leasePool, config, log);
+  const dispatcherId = randomUUID();
+  const leases = openLeases(leasePool, { ...config, dispatcherId }, log);
   const view = createSubscriptionView();
   const sender = createWebhookSender({
     sender: http,
@@ -86,7 +87,7 @@ export async function startDispatcherService(
       sender,
       log,
     },
-    config,
+    { ...config, dispatcherId },
   );
   const stopTimeoutMs = Math.max(0, config.shutdownTimeoutMs - STOP_MARGIN_MS);
   let server: GrpcServer | undefined;
@@ -165,13 +166,17 @@ function keepPartitions(pool: Pool, config: DispatcherConfig, log: Log): () => P
   };
 }
 
-function openLeases(pool: Pool, config: DispatcherConfig, log: Log): LaneLeases {
+function openLeases(
+  pool: Pool,
+  config: Pick<DispatcherConfig, 'lanes' | 'ownership'> & { readonly dispatcherId: string },
+  log: Log,
+): LaneLeases {
   return createLaneLeases(
     { pool, log, monotonicMs: () => performance.now() },
     {
       schema: SCHEMA,
       lanes: config.lanes,
-      ownerId: randomUUID(),
+      ownerId: config.dispatcherId,
       ownership: config.ownership,
     },
   );

@@ -105,6 +105,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           kafka: undefined,
           retryScheduleMs: Array.from({ length: 20 }, () => 300),
           deliveryTimeoutMs: TIMEOUT_MS,
+          failingForMs: 5 * 86_400_000,
           retentionMs: 86_400_000,
           secretKeys: [key],
           allowDestinations: ['127.0.0.0/8'],

@@ -13,6 +13,8 @@ import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
 import { startWatch, type SubscriptionSource } from '../subscriptions/watch.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import { createEffects } from './effects.ts';
+import { createEndpointHealth } from './endpoint-health.ts';
+import { keepEndpointRecords } from './endpoint-records.ts';
 import { createEngineLoop, now, type EngineLoop } from './engine-loop.ts';
 import type { EventLookup } from './event-lookup.ts';
 import { createEventReader } from './event-reader.ts';
@@ -42,6 +44,10 @@ export interface DeliveringOptions {
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
+  /** An endpoint that did nothing but fail for so long is disabled. */
+  readonly failingForMs: number;
+  /** A uuid, another one for each process. */
+  readonly dispatcherId: string;
 }
 
 /** The engine at work on the lanes of this process. */
@@ -65,6 +71,7 @@ export async function startDelivering(
   const { pool, leases, eventLog, lookup, view, source, subscriptions, sender, log } = deps;
   const reading = new AbortController();
   const ended = new AbortController();
+  const health = createEndpointHealth({ pool, view, subscriptions, log }, options);
   const recorder = createRecorder({ pool, leases, log });
   const lateAnswers = createLateAnswers({ pool, log }, ended.signal);
   const loop: EngineLoop = createEngineLoop(
@@ -76,6 +83,7 @@ export async function startDelivering(
         leases,
         sender,
         lateAnswers,
+        health,
         refiller: (refills, signal) => refiller(refills, signal),
         subscriptions,
         log,
@@ -87,6 +95,7 @@ export async function startDelivering(
     ),
   );
   const watch = startWatch({ source, view, log }, (changes) => {
+    health.changed(changes);
     loop.input((engine, at) => engine.endpointsChanged(idsOf(changes), at));
   });
   const barrier = createRevisionBarrier({ source, watch, log });
@@ -104,7 +113,12 @@ export async function startDelivering(
   const leaseTimer = setInterval(() => {
     loop.input((engine, at) => engine.leaseExtended(leases.safeUntilMs(), at));
   }, LEASE_CHECK_EVERY_MS);
-  const running = Promise.all([reader.run(reading.signal), requests.run(reading.signal)]);
+  const { dispatcherId } = options;
+  const running = Promise.all([
+    reader.run(reading.signal),
+    requests.run(reading.signal),
+    keepEndpointRecords({ pool, loop, health, dispatcherId, log }, reading.signal),
+  ]);
 
   return {
     barrier,

@@ -89,6 +89,7 @@ test('an endpoint that answered 410 stands as the view shows it once it is curre
       recorder: createRecorder({ pool, leases, log }),
       leases,
       refiller: () => Promise.resolve([]),
+      health: { note: () => undefined },
       lateAnswers: { leave: () => undefined, waiting: () => 0 },
       sender: { send: () => undefined, ping: () => undefined },
       subscriptions,

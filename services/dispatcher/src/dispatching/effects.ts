@@ -12,6 +12,7 @@ import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
 import type { Recorder } from '../postgres/recorder.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
+import type { EndpointHealth } from './endpoint-health.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { LateAnswers } from './late-answers.ts';
 import type { Refiller } from './refiller.ts';
@@ -28,6 +29,7 @@ export interface EffectDependencies {
   readonly sender: WebhookSender;
   readonly lateAnswers: LateAnswers;
   readonly refiller: Refiller;
+  readonly health: Pick<EndpointHealth, 'note'>;
   readonly subscriptions: SubscriptionClient;
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
@@ -52,6 +54,7 @@ export function createEffects(
 
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
+      deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
       if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
       loopOf().input((engine, now) => engine.answered({ delivery, outcome }, now));
     });

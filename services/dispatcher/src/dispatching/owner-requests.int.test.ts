@@ -12,7 +12,7 @@ import type { OwnerRequest } from '../engine/effect.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { addLanes } from '../postgres/lanes.ts';
 import { migrations, SCHEMA } from '../postgres/migrations.ts';
-import { insertRequest } from '../postgres/requests.ts';
+import { insertRequests } from '../postgres/requests.ts';
 import { createEngineLoop } from './engine-loop.ts';
 import { createEventLookup } from './event-lookup.ts';
 import { createOwnerRequests } from './owner-requests.ts';
@@ -87,9 +87,9 @@ test('a request that cannot be read does not keep the others waiting', async () 
       now,
     ),
   );
-  await insertRequest(pool, { lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 });
+  await insertRequests(pool, [{ lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 }]);
   const readable = { lane: LANE, position: 2, endpointId: ENDPOINT, reviveAttempt: undefined };
-  await insertRequest(pool, readable);
+  await insertRequests(pool, [readable]);
 
   const ended = new AbortController();
   const lookup = createEventLookup(() => Promise.resolve(emptyLog));

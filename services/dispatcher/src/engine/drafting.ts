@@ -11,6 +11,7 @@ export interface DraftRules {
   readonly now: Now;
   readonly parkAfterMs: number;
   readonly deliveryTimeoutMs: number;
+  readonly retentionMs: number;
   readonly maxListed: number;
 }
 
@@ -106,6 +107,8 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
       return { endpointId: endpoint.id, cursor };
     }),
     cancelEndpoints: [...window.cancelEndpoints],
+    expireEndpoints: [...window.expireEndpoints],
+    expireBeforeMs: passed.rules.now.wallMs - passed.rules.retentionMs,
     carriedOut: window.carriedOut,
     answersTaken: window.answersTaken,
     listEndpoints: takeCaughtUp(window, passed),
@@ -116,6 +119,7 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
   window.carriedOut = [];
   window.answersTaken = [];
   window.cancelEndpoints.clear();
+  window.expireEndpoints.clear();
   window.movedCursors.clear();
   window.unwrittenSinceMs = window.catchingUp.size > 0 ? passed.rules.now.monotonicMs : Infinity;
   return recording;

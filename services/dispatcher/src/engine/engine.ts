@@ -23,10 +23,12 @@ import type { LaneWindow } from './lane-window.ts';
 import { searchRows, takeFound, takeLateAnswer } from './late-answers.ts';
 import { readRequests, takeSlices, type MatchedSlice } from './matching.ts';
 import { measurePace } from './pace.ts';
+import { expireDue } from './expiring.ts';
 import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
 import { sendQueued, takeAnswer } from './sending.ts';
 import { refillDue, takeRefilled, type Refilled } from './refilling.ts';
+import { standingOf, type EndpointStanding } from './standings.ts';
 import { createState, type EngineOptions, type EngineState } from './state.ts';
 
 /**
@@ -161,6 +163,11 @@ export class Engine {
     return { monotonicMs, wallMs: this.state.dueTimes.earliestMs() };
   }
 
+  /** How each endpoint stands that has something, or had. */
+  *standings(now: Now): Generator<EndpointStanding> {
+    for (const endpoint of this.state.endpoints.values()) yield standingOf(endpoint, now);
+  }
+
   /** What it holds now, against its limits. */
   usage(): EngineUsage {
     const { inFlight, held, heldBytes, unrecorded, windows } = this.state;
@@ -175,6 +182,7 @@ export class Engine {
     searchRows(this.state, now);
     claimDue(this.state, now);
     refillDue(this.state);
+    expireDue(this.state, now);
     recordDue(this.state, now);
     releaseFinished(this.state);
   }

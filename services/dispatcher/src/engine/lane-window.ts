@@ -57,6 +57,8 @@ export interface LaneWindow {
   readonly leftInFlight: Set<Delivery>;
   /** Endpoints that were unregistered while rows of theirs wait. */
   readonly cancelEndpoints: Set<string>;
+  /** Endpoints that are not called, whose rows may have waited for too long. */
+  readonly expireEndpoints: Set<string>;
   /** Rows as recorded, of all endpoints. */
   rowTotal: number;
   /** Rows that were made from what is behind cursors, to be written with the next recording. */
@@ -118,6 +120,7 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     answersAhead: new Map(),
     leftInFlight: new Set(),
     cancelEndpoints: new Set(),
+    expireEndpoints: new Set(),
     rowTotal: 0,
     refilledRows: [],
     movedCursors: new Set(),
@@ -139,6 +142,7 @@ export function hasUnwritten(window: LaneWindow): boolean {
     window.answersTaken.length > 0 ||
     window.leftInFlight.size > 0 ||
     window.cancelEndpoints.size > 0 ||
+    window.expireEndpoints.size > 0 ||
     window.refilledRows.length > 0 ||
     window.movedCursors.size > 0 ||
     window.catchingUp.size > 0

@@ -117,6 +117,7 @@ export function endLane(state: EngineState, lane: number, now: Now): void {
   // The next owner sees to these.
   window.catchingUp.clear();
   window.cancelEndpoints.clear();
+  window.expireEndpoints.clear();
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(lane);
     if (endpointLane?.window !== window) continue;

@@ -72,6 +72,9 @@ export interface LaneRecording {
   readonly movedCursors: readonly MovedCursor[];
   /** Endpoints whose rows are cancelled, up to a bound of rows for each recording. */
   readonly cancelEndpoints: readonly string[];
+  /** Endpoints that are not called, whose rows die if their events happened before a time. */
+  readonly expireEndpoints: readonly string[];
+  readonly expireBeforeMs: number;
   readonly carriedOut: readonly CarriedOut[];
   /** Late answers that were taken in, or do not fit any more. */
   readonly answersTaken: readonly string[];
@@ -94,15 +97,16 @@ export type LaneRecorded =
       readonly lane: number;
       /** Rows made by `revive`: a delivery that has one already gets no second one. */
       readonly revived: readonly RowKey[];
-      readonly cancelled: readonly CancelledRows[];
+      readonly cancelled: readonly EndedRows[];
+      readonly expired: readonly EndedRows[];
       readonly listed: readonly {
         readonly endpointId: string;
         readonly rows: readonly ListedRow[];
       }[];
     };
 
-/** What was cancelled of an unregistered endpoint. */
-export interface CancelledRows {
+/** Rows of an endpoint that were cancelled or died, up to a bound for each recording. */
+export interface EndedRows {
   readonly endpointId: string;
   readonly rows: number;
   /** False when the bound was reached, so that more may be left. */

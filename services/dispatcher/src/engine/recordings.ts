@@ -36,12 +36,13 @@ export function recordAtMs(state: EngineState): number {
 /** Hands over what is to be written, of all lanes at once, when it is time. */
 export function recordDue(state: EngineState, now: Now): void {
   if (recordAtMs(state) > now.monotonicMs) return;
-  const { limits, deliveryTimeoutMs } = state.options;
+  const { limits, deliveryTimeoutMs, retentionMs } = state.options;
   const rules = {
     now,
     parkAfterMs: limits.parkAfterMs,
     maxListed: limits.maxListed,
     deliveryTimeoutMs,
+    retentionMs,
   };
   const lanes: LaneRecording[] = [];
   for (const window of state.windows.values()) {
@@ -161,6 +162,11 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   for (const { endpointId } of result.revived) {
     const endpointLane = touch(endpointId);
     setRowCount(endpointLane, endpointLane.rowCount + 1);
+  }
+  for (const { endpointId, rows, isAll } of result.expired) {
+    const endpointLane = touch(endpointId);
+    setRowCount(endpointLane, endpointLane.rowCount - rows);
+    if (!isAll) window.expireEndpoints.add(endpointId);
   }
   for (const { endpointId, rows, isAll } of result.cancelled) {
     const endpointLane = touch(endpointId);

@@ -73,6 +73,8 @@ export interface EngineState {
   refillUnderWay: boolean;
   /** Rows of late answers, to be looked for. */
   readonly searches: RowSearch[];
+  /** When rows of endpoints that are not called are looked through next, monotonic clock. */
+  expireAtMs: number;
   /** When the next draining lane is to be handed over as it is, monotonic clock. */
   handOverAtMs: number;
   /** Sends begin only before this time, monotonic clock. */
@@ -106,6 +108,7 @@ export function createState(options: EngineOptions): EngineState {
     refillable: new Set(),
     refillUnderWay: false,
     searches: [],
+    expireAtMs: -Infinity,
     handOverAtMs: Infinity,
     leaseUntilMs: -Infinity,
   };

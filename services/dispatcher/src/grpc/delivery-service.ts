@@ -1,4 +1,4 @@
-import { deliveryV1, type Timestamp } from '@billhook/contracts';
+import { deliveryV1, writeTimestampMs } from '@billhook/contracts';
 import {
   decodePageToken,
   encodePageToken,
@@ -21,15 +21,16 @@ import {
   type StoredDelivery,
 } from '../postgres/deliveries.ts';
 import { parseDeliveryId } from '../postgres/ids.ts';
-import { insertRequest } from '../postgres/requests.ts';
+import { insertRequests } from '../postgres/requests.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
+import { getEndpointStatus } from './endpoint-status.ts';
+import { requireEndpointId } from './fields.ts';
+import { retryDeliveries } from './retries.ts';
 
 const PAGE_SIZE = { default: 50, max: 1_000 };
 
 /** Endpoints that one call looks through; a page may be short, and still be followed by another. */
 const ENDPOINTS_PER_CALL = 100;
-
-const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
 
 interface DeliveryServiceDependencies {
   readonly pool: Pool;
@@ -46,6 +47,8 @@ export function createDeliveryService(deps: DeliveryServiceDependencies): Served
       return { delivery: toDelivery(delivery), attempts: attempts.map(toAttempt) };
     },
     retryDelivery: (request, { tenant }) => retry(deps, request.deliveryId, tenant),
+    retryDeliveries: (request, { tenant }) => retryDeliveries(deps, request, tenant),
+    getEndpointStatus: ({ endpointId }, { tenant }) => getEndpointStatus(deps, endpointId, tenant),
     ping: async ({ url }, { tenant, signal }) => {
       const results = await deps.ping(url, { tenant, signal });
       return {
@@ -66,9 +69,7 @@ async function list(
   request: deliveryV1.ListDeliveriesRequest,
   { tenant }: CallContext,
 ): Promise<deliveryV1.ListDeliveriesResponse> {
-  if (request.endpointId !== '' && !ENDPOINT_ID.test(request.endpointId)) {
-    throw invalidField('endpoint_id', 'FIELD_INVALID', `must match ${ENDPOINT_ID.source}`);
-  }
+  if (request.endpointId !== '') requireEndpointId(request.endpointId);
   const only = toFilter(request.state);
   const limit = pageSize(request.pageSize, PAGE_SIZE);
   const scope: PageScope = {
@@ -147,9 +148,9 @@ async function retry(
     if (standing.dueAtMs === undefined) {
       throw refusal('DELIVERY_WAITS', 'it waits behind an earlier event of its invoice');
     }
-    await insertRequest(deps.pool, { lane, position, endpointId, reviveAttempt: undefined });
+    await insertRequests(deps.pool, [{ lane, position, endpointId, reviveAttempt: undefined }]);
   } else if (standing.settlement === 'dead') {
-    await insertRequest(deps.pool, { lane, position, endpointId, reviveAttempt: attempt });
+    await insertRequests(deps.pool, [{ lane, position, endpointId, reviveAttempt: attempt }]);
   } else {
     throw refusal('DELIVERY_SETTLED', `it is ${standing.settlement}`);
   }
@@ -172,7 +173,7 @@ function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
     sequence: BigInt(stored.sequence),
     state: toState(stored),
     attemptCount: stored.attempt,
-    nextAttemptTime: dueAtMs > Date.now() ? toTimestamp(dueAtMs) : undefined,
+    nextAttemptTime: dueAtMs > Date.now() ? writeTimestampMs(dueAtMs) : undefined,
   };
 }
 
@@ -216,7 +217,7 @@ function toFilter(state: deliveryV1.DeliveryState): DeliveryQuery['only'] {
 function toAttempt(stored: StoredAttempt): deliveryV1.Attempt {
   return {
     attempt: stored.attempt,
-    startTime: toTimestamp(stored.startedAtMs),
+    startTime: writeTimestampMs(stored.startedAtMs),
     durationMs: stored.durationMs,
     outcome: toOutcome(stored.outcome),
     status: stored.status ?? 0,
@@ -237,9 +238,4 @@ function toOutcome(kind: string): deliveryV1.AttemptOutcome {
     default:
       return 'ATTEMPT_OUTCOME_UNSPECIFIED';
   }
-}
-
-function toTimestamp(timeMs: number): Timestamp {
-  const seconds = Math.floor(timeMs / 1_000);
-  return { seconds: BigInt(seconds), nanos: (timeMs - seconds * 1_000) * 1_000_000 };
 }

@@ -37,6 +37,9 @@ export interface DeliveryQuery {
   /** Only events older than this one; absent for the newest. */
   readonly beforeEventId: string | undefined;
   readonly limit: number;
+  /** Only what ended from this time on, and before that one. */
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
   /** Only parked ones of these kinds, or only those that ended so; absent for all. */
   readonly only: 'due' | 'waiting' | 'retrying' | Settlement | undefined;
 }
@@ -62,9 +65,24 @@ export async function listDeliveries(pool: Pool, query: DeliveryQuery): Promise<
     query.tenant,
     query.beforeEventId === undefined ? null : eventUuid(query.beforeEventId),
     query.limit,
+    ...(isEnded(query.only) ? [toDate(query.sinceMs), toDate(query.untilMs)] : []),
   ]);
   return result.rows.map(deliveryOf);
 }
+
+type Ended = 'delivered' | 'dead' | 'cancelled';
+
+function isEnded(only: DeliveryQuery['only']): only is Ended {
+  return only === 'delivered' || only === 'dead' || only === 'cancelled';
+}
+
+function toDate(timeMs: number | undefined): Date | null {
+  return timeMs === undefined ? null : new Date(timeMs);
+}
+
+/** When a delivery ended; the parameters behind those that all queries have. */
+const ENDED_WITHIN = `and ($5::timestamptz is null or recorded_at >= $5)
+  and ($6::timestamptz is null or recorded_at < $6)`;
 
 /**
  * A parked row says more than what was recorded before it; of several endings the last one counts:
@@ -80,10 +98,10 @@ function listText(only: DeliveryQuery['only']): string {
     case 'retrying':
       return parked(PARKED_ONLY[only]);
     case 'delivered':
-      return settled(`and settlement = 'delivered'`);
+      return settled(`and settlement = 'delivered' ${ENDED_WITHIN}`);
     case 'dead':
     case 'cancelled':
-      return settled(`and settlement = '${only}' and not exists (
+      return settled(`and settlement = '${only}' ${ENDED_WITHIN} and not exists (
         select from dispatcher.attempt as later
         where later.endpoint_id = attempt.endpoint_id and later.event_id = attempt.event_id
           and later.settlement is not null and later.recorded_at > attempt.recorded_at)`);

@@ -10,6 +10,7 @@ export const SCHEMA = 'dispatcher';
  * - `lane_progress`: up to where each lane is settled or parked, and what is settled above it.
  * - `parked`, `parked_event`: what waits. Small and hot: a settled row is deleted.
  * - `cursor`: from where on rows are still to be made for an endpoint with a large backlog.
+ * - `endpoint_health`, `endpoint_standing`: how endpoints did, and how they stand in each process.
  * - `attempt`: the delivery log, append-only, a partition a day.
  * - `owner_request`: what others ask of the owner of a lane.
  * - `late_answer`: what a former owner of a lane was answered after it gave the lane up.
@@ -148,5 +149,31 @@ export const migrations: readonly Migration[] = [
         event_offset bigint,
         primary key (lane, endpoint_id)
       );`,
+  },
+  {
+    number: 6,
+    name: 'endpoints',
+    sql: `
+      create table dispatcher.endpoint_health (
+        endpoint_id uuid primary key,
+        last_success_at timestamptz,
+        -- The first failure since then; null when there was none.
+        failing_since timestamptz
+      ) with (fillfactor = 70);
+
+      create table dispatcher.endpoint_standing (
+        endpoint_id uuid not null,
+        -- One process: each has circuits and limits of its own.
+        dispatcher_id uuid not null,
+        circuit text not null,
+        reason text,
+        broken_since timestamptz,
+        probe_at timestamptz,
+        concurrency_limit integer not null,
+        in_flight integer not null,
+        queued integer not null,
+        noted_at timestamptz not null default now(),
+        primary key (endpoint_id, dispatcher_id)
+      ) with (fillfactor = 70);`,
   },
 ];

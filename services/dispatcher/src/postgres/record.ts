@@ -6,7 +6,15 @@ import { moveCursors } from './cursors.ts';
 import { endpointUuid, eventUuid } from './ids.ts';
 import { deleteAnswers } from './late-answers.ts';
 import { detailOf, statusOf } from './outcomes.ts';
-import { cancelRows, carryOut, deleteRows, insertRows, retryRows, sweepEvents } from './rows.ts';
+import {
+  cancelRows,
+  carryOut,
+  deleteRows,
+  expireRows,
+  insertRows,
+  retryRows,
+  sweepEvents,
+} from './rows.ts';
 
 /**
  * Writes the parts of a recording whose fences hold, in the transaction of the client: attempts,
@@ -27,7 +35,9 @@ export async function writeRecording(
   const revived = await carryOut(client, lanes);
   await deleteAnswers(client, lanes);
   const cancelled = await cancelRows(client, lanes);
-  await sweepEvents(client, [...settled, ...cancelled.flatMap(({ events }) => events)]);
+  const expired = await expireRows(client, lanes);
+  const ended = [...cancelled, ...expired].flatMap(({ events }) => events);
+  await sweepEvents(client, [...settled, ...ended]);
   await moveCursors(client, lanes);
   await moveProgress(client, recordingNumber, lanes);
   const listed = await listRows(client, lanes);
@@ -36,6 +46,7 @@ export async function writeRecording(
     lane,
     revived: revived.filter((row) => row.lane === lane),
     cancelled: cancelled.filter((rows) => rows.lane === lane),
+    expired: expired.filter((rows) => rows.lane === lane),
     listed: listed.get(lane) ?? [],
   }));
 }

@@ -14,7 +14,7 @@ import { getDelivery, listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
 import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
-import { insertRequest, readRequests } from './requests.ts';
+import { insertRequests, readRequests } from './requests.ts';
 
 const database = useTestDatabase();
 const LANE = 3;
@@ -82,6 +82,8 @@ function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
     parkedRows: [],
     movedCursors: [],
     cancelEndpoints: [],
+    expireEndpoints: [],
+    expireBeforeMs: 0,
     carriedOut: [],
     answersTaken: [],
     listEndpoints: [],
@@ -239,7 +241,7 @@ describe('requests to the owner', () => {
     const later = parked(1, { attempt: 1, notBeforeMs: NOW_MS + 3_600_000 });
     await write({ parkedRows: [later] });
     const row = { position: 1, endpointId: ENDPOINT };
-    await insertRequest(pool, { ...row, lane: LANE, reviveAttempt: undefined });
+    await insertRequests(pool, [{ ...row, lane: LANE, reviveAttempt: undefined }]);
     const [request] = await readRequests(pool, [LANE], []);
     expect(request).toMatchObject({ ...row, lane: LANE, reviveAttempt: undefined });
     const requestId = request?.requestId ?? '';

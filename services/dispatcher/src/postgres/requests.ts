@@ -1,5 +1,6 @@
 import type { Pool } from '@billhook/postgres';
 
+import { integers, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
 
 /** Where owners hear that something is asked of one of them. */
@@ -18,24 +19,26 @@ export interface StoredRequest {
   readonly reviveAttempt: number | undefined;
 }
 
-/** Asks the owner of a lane, whoever it is, to send a delivery again. */
-export async function insertRequest(
+/** Asks the owners of lanes, whoever they are, to send deliveries again. */
+export async function insertRequests(
   pool: Pool,
-  request: Omit<StoredRequest, 'requestId'>,
+  requests: readonly Omit<StoredRequest, 'requestId'>[],
 ): Promise<void> {
-  await pool.query(
-    `with added as (
-       insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
-       values ($1, $2, $3, $4)
-       returning id)
-     select pg_notify('${REQUEST_CHANNEL}', '') from added`,
-    [
-      request.lane,
-      request.position,
-      endpointUuid(request.endpointId),
-      request.reviveAttempt ?? null,
+  if (requests.length === 0) return;
+  await pool.query({
+    name: 'insert_requests',
+    text: `with added as (
+             insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
+             select * from unnest($1::int[], $2::bigint[], $3::uuid[], $4::int[])
+             returning id)
+           select pg_notify('${REQUEST_CHANNEL}', '') from added limit 1`,
+    values: [
+      integers(requests.map(({ lane }) => lane)),
+      integers(requests.map(({ position }) => position)),
+      words(requests.map(({ endpointId }) => endpointUuid(endpointId))),
+      integers(requests.map(({ reviveAttempt }) => reviveAttempt)),
     ],
-  );
+  });
 }
 
 /** Reads what is asked of the owner of these lanes, without what it has already. */

@@ -4,7 +4,7 @@ import type { Cursor } from '../endpoint-lane.ts';
 import type { EventMark } from '../lane-window.ts';
 import type { GainedLane } from '../lanes.ts';
 import type {
-  CancelledRows,
+  EndedRows,
   CarriedOut,
   LaneRecorded,
   LaneRecording,
@@ -13,8 +13,8 @@ import type {
   RowKey,
 } from '../recording.ts';
 
-/** Rows of one endpoint that are cancelled in one recording: few, so that some are left over. */
-const CANCEL_AT_MOST = 3;
+/** Rows of one endpoint that end in one recording: few, so that some are left over. */
+const END_AT_MOST = 3;
 
 interface StoredRow extends ParkedRow {
   attempt: number;
@@ -168,6 +168,9 @@ export class SimulatedStore {
     for (const answerId of written.answersTaken) this.lateAnswers.delete(answerId);
     const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));
     const cancelled = written.cancelEndpoints.map((endpointId) => this.cancel(lane, endpointId));
+    const expired = written.expireEndpoints.map((endpointId) => {
+      return this.end(lane, endpointId, written.expireBeforeMs);
+    });
     stored.progress = written.progress;
     stored.mark = written.mark;
     stored.settledAhead = written.settledAhead;
@@ -175,7 +178,7 @@ export class SimulatedStore {
       endpointId,
       rows: this.rowsOf(lane, endpointId).map((row) => this.list(lane, row)),
     }));
-    return { kind: 'recorded', lane, revived, cancelled, listed };
+    return { kind: 'recorded', lane, revived, cancelled, expired, listed };
   }
 
   private carryOut(lane: number, request: CarriedOut): RowKey[] {
@@ -188,13 +191,21 @@ export class SimulatedStore {
     return [{ position: request.row.event.position, endpointId: request.row.endpointId }];
   }
 
-  private cancel(lane: number, endpointId: string): CancelledRows {
-    const rows = this.rowsOf(lane, endpointId).slice(0, CANCEL_AT_MOST);
+  private cancel(lane: number, endpointId: string): EndedRows {
+    return this.end(lane, endpointId, Infinity);
+  }
+
+  /** Without a time before which they happened, rows are cancelled. */
+  private end(lane: number, endpointId: string, beforeMs: number): EndedRows {
+    const rows = this.rowsOf(lane, endpointId)
+      .filter(({ event }) => event.recordedAtMs < beforeMs)
+      .slice(0, END_AT_MOST);
     for (const { event } of rows) {
-      this.settled.set(deliveryKey(endpointId, lane, event.position), 'cancelled');
+      const settlement = beforeMs === Infinity ? 'cancelled' : 'dead';
+      this.settled.set(deliveryKey(endpointId, lane, event.position), settlement);
       this.remove(lane, { position: event.position, endpointId });
     }
-    return { endpointId, rows: rows.length, isAll: rows.length < CANCEL_AT_MOST };
+    return { endpointId, rows: rows.length, isAll: rows.length < END_AT_MOST };
   }
 
   private list(lane: number, row: StoredRow): ListedRow {

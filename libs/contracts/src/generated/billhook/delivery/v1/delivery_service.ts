@@ -173,6 +173,64 @@ export function attemptOutcomeToNumber(object: AttemptOutcome): number {
   }
 }
 
+/** Whether an endpoint is called. */
+export const CircuitState = {
+  CIRCUIT_STATE_UNSPECIFIED: "CIRCUIT_STATE_UNSPECIFIED",
+  CIRCUIT_STATE_CLOSED: "CIRCUIT_STATE_CLOSED",
+  /** CIRCUIT_STATE_OPEN - It failed too often in a row, and is not called until the next probe. */
+  CIRCUIT_STATE_OPEN: "CIRCUIT_STATE_OPEN",
+  /** CIRCUIT_STATE_HALF_OPEN - One delivery is sent to see whether it works again. */
+  CIRCUIT_STATE_HALF_OPEN: "CIRCUIT_STATE_HALF_OPEN",
+  UNRECOGNIZED: "UNRECOGNIZED",
+} as const;
+
+export type CircuitState = typeof CircuitState[keyof typeof CircuitState];
+
+export namespace CircuitState {
+  export type CIRCUIT_STATE_UNSPECIFIED = typeof CircuitState.CIRCUIT_STATE_UNSPECIFIED;
+  export type CIRCUIT_STATE_CLOSED = typeof CircuitState.CIRCUIT_STATE_CLOSED;
+  export type CIRCUIT_STATE_OPEN = typeof CircuitState.CIRCUIT_STATE_OPEN;
+  export type CIRCUIT_STATE_HALF_OPEN = typeof CircuitState.CIRCUIT_STATE_HALF_OPEN;
+  export type UNRECOGNIZED = typeof CircuitState.UNRECOGNIZED;
+}
+
+export function circuitStateFromJSON(object: any): CircuitState {
+  switch (object) {
+    case 0:
+    case "CIRCUIT_STATE_UNSPECIFIED":
+      return CircuitState.CIRCUIT_STATE_UNSPECIFIED;
+    case 1:
+    case "CIRCUIT_STATE_CLOSED":
+      return CircuitState.CIRCUIT_STATE_CLOSED;
+    case 2:
+    case "CIRCUIT_STATE_OPEN":
+      return CircuitState.CIRCUIT_STATE_OPEN;
+    case 3:
+    case "CIRCUIT_STATE_HALF_OPEN":
+      return CircuitState.CIRCUIT_STATE_HALF_OPEN;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return CircuitState.UNRECOGNIZED;
+  }
+}
+
+export function circuitStateToNumber(object: CircuitState): number {
+  switch (object) {
+    case CircuitState.CIRCUIT_STATE_UNSPECIFIED:
+      return 0;
+    case CircuitState.CIRCUIT_STATE_CLOSED:
+      return 1;
+    case CircuitState.CIRCUIT_STATE_OPEN:
+      return 2;
+    case CircuitState.CIRCUIT_STATE_HALF_OPEN:
+      return 3;
+    case CircuitState.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** One event to one endpoint. */
 export interface Delivery {
   readonly deliveryId: string;
@@ -234,6 +292,73 @@ export interface RetryDeliveryRequest {
 
 export interface RetryDeliveryResponse {
   readonly delivery: Delivery | undefined;
+}
+
+export interface RetryDeliveriesRequest {
+  readonly endpointId: string;
+  /** From this time on. Without it, from the oldest one kept on. */
+  readonly startTime:
+    | Timestamp
+    | undefined;
+  /** Before this time. Without it, until now. */
+  readonly endTime: Timestamp | undefined;
+  readonly pageToken: string;
+}
+
+export interface RetryDeliveriesResponse {
+  /** How many this call asked to be sent again. */
+  readonly retriedCount: number;
+  /** Set while there may be more of them. */
+  readonly nextPageToken: string;
+}
+
+export interface GetEndpointStatusRequest {
+  readonly endpointId: string;
+}
+
+export interface GetEndpointStatusResponse {
+  readonly status: EndpointStatus | undefined;
+}
+
+/** How deliveries to an endpoint go. */
+export interface EndpointStatus {
+  readonly endpointId: string;
+  /** Deliveries that are due, wait for an attempt, or wait behind another of their invoice. */
+  readonly waitingCount: bigint;
+  /** More wait than are counted: so many that they are kept in the event log alone. */
+  readonly moreWaiting: boolean;
+  /** When the oldest event of those that are counted happened. */
+  readonly oldestWaitingTime:
+    | Timestamp
+    | undefined;
+  /** The last time that it accepted a delivery, give or take a minute. */
+  readonly lastSuccessTime:
+    | Timestamp
+    | undefined;
+  /** Since when it has done nothing but fail, give or take a minute. */
+  readonly failingSinceTime:
+    | Timestamp
+    | undefined;
+  /** How it stands in each dispatcher that has to do with it now. */
+  readonly dispatchers: readonly DispatcherStatus[];
+}
+
+/** How an endpoint stands in one dispatcher. */
+export interface DispatcherStatus {
+  readonly dispatcherId: string;
+  readonly circuitState: CircuitState;
+  /** The failure that opened the circuit, or kept it open. */
+  readonly circuitReason: string;
+  readonly circuitOpenTime: Timestamp | undefined;
+  readonly nextProbeTime:
+    | Timestamp
+    | undefined;
+  /** How many deliveries may be under way at a time. */
+  readonly concurrencyLimit: number;
+  readonly inFlightCount: number;
+  readonly queuedCount: number;
+  /** When the dispatcher wrote this down. */
+  readonly updateTime: Timestamp | undefined;
 }
 
 export interface PingRequest {
@@ -938,6 +1063,593 @@ export const RetryDeliveryResponse: MessageFns<RetryDeliveryResponse> = {
   },
 };
 
+function createBaseRetryDeliveriesRequest(): RetryDeliveriesRequest {
+  return { endpointId: "", startTime: undefined, endTime: undefined, pageToken: "" };
+}
+
+export const RetryDeliveriesRequest: MessageFns<RetryDeliveriesRequest> = {
+  encode(message: RetryDeliveriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpointId !== "") {
+      writer.uint32(10).string(message.endpointId);
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(message.startTime, writer.uint32(18).fork()).join();
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(message.endTime, writer.uint32(26).fork()).join();
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryDeliveriesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryDeliveriesRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpointId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.startTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.endTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RetryDeliveriesRequest>): RetryDeliveriesRequest {
+    return RetryDeliveriesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryDeliveriesRequest>): RetryDeliveriesRequest {
+    const message = createBaseRetryDeliveriesRequest() as any;
+    message.endpointId = object.endpointId ?? "";
+    message.startTime = (object.startTime !== undefined && object.startTime !== null)
+      ? Timestamp.fromPartial(object.startTime)
+      : undefined;
+    message.endTime = (object.endTime !== undefined && object.endTime !== null)
+      ? Timestamp.fromPartial(object.endTime)
+      : undefined;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseRetryDeliveriesResponse(): RetryDeliveriesResponse {
+  return { retriedCount: 0, nextPageToken: "" };
+}
+
+export const RetryDeliveriesResponse: MessageFns<RetryDeliveriesResponse> = {
+  encode(message: RetryDeliveriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.retriedCount !== 0) {
+      writer.uint32(8).int32(message.retriedCount);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryDeliveriesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryDeliveriesResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.retriedCount = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RetryDeliveriesResponse>): RetryDeliveriesResponse {
+    return RetryDeliveriesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryDeliveriesResponse>): RetryDeliveriesResponse {
+    const message = createBaseRetryDeliveriesResponse() as any;
+    message.retriedCount = object.retriedCount ?? 0;
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseGetEndpointStatusRequest(): GetEndpointStatusRequest {
+  return { endpointId: "" };
+}
+
+export const GetEndpointStatusRequest: MessageFns<GetEndpointStatusRequest> = {
+  encode(message: GetEndpointStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpointId !== "") {
+      writer.uint32(10).string(message.endpointId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetEndpointStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetEndpointStatusRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpointId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetEndpointStatusRequest>): GetEndpointStatusRequest {
+    return GetEndpointStatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetEndpointStatusRequest>): GetEndpointStatusRequest {
+    const message = createBaseGetEndpointStatusRequest() as any;
+    message.endpointId = object.endpointId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetEndpointStatusResponse(): GetEndpointStatusResponse {
+  return { status: undefined };
+}
+
+export const GetEndpointStatusResponse: MessageFns<GetEndpointStatusResponse> = {
+  encode(message: GetEndpointStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== undefined) {
+      EndpointStatus.encode(message.status, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetEndpointStatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetEndpointStatusResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.status = EndpointStatus.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetEndpointStatusResponse>): GetEndpointStatusResponse {
+    return GetEndpointStatusResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetEndpointStatusResponse>): GetEndpointStatusResponse {
+    const message = createBaseGetEndpointStatusResponse() as any;
+    message.status = (object.status !== undefined && object.status !== null)
+      ? EndpointStatus.fromPartial(object.status)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseEndpointStatus(): EndpointStatus {
+  return {
+    endpointId: "",
+    waitingCount: 0n,
+    moreWaiting: false,
+    oldestWaitingTime: undefined,
+    lastSuccessTime: undefined,
+    failingSinceTime: undefined,
+    dispatchers: [],
+  };
+}
+
+export const EndpointStatus: MessageFns<EndpointStatus> = {
+  encode(message: EndpointStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpointId !== "") {
+      writer.uint32(10).string(message.endpointId);
+    }
+    if (message.waitingCount !== 0n) {
+      if (BigInt.asIntN(64, message.waitingCount) !== message.waitingCount) {
+        throw new globalThis.Error("value provided for field message.waitingCount of type int64 too large");
+      }
+      writer.uint32(16).int64(message.waitingCount);
+    }
+    if (message.moreWaiting !== false) {
+      writer.uint32(24).bool(message.moreWaiting);
+    }
+    if (message.oldestWaitingTime !== undefined) {
+      Timestamp.encode(message.oldestWaitingTime, writer.uint32(34).fork()).join();
+    }
+    if (message.lastSuccessTime !== undefined) {
+      Timestamp.encode(message.lastSuccessTime, writer.uint32(42).fork()).join();
+    }
+    if (message.failingSinceTime !== undefined) {
+      Timestamp.encode(message.failingSinceTime, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.dispatchers) {
+      DispatcherStatus.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndpointStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndpointStatus() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpointId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.waitingCount = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.moreWaiting = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.oldestWaitingTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.lastSuccessTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.failingSinceTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.dispatchers.push(DispatcherStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EndpointStatus>): EndpointStatus {
+    return EndpointStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndpointStatus>): EndpointStatus {
+    const message = createBaseEndpointStatus() as any;
+    message.endpointId = object.endpointId ?? "";
+    message.waitingCount = (object.waitingCount !== undefined && object.waitingCount !== null)
+      ? BigInt(object.waitingCount)
+      : 0n;
+    message.moreWaiting = object.moreWaiting ?? false;
+    message.oldestWaitingTime = (object.oldestWaitingTime !== undefined && object.oldestWaitingTime !== null)
+      ? Timestamp.fromPartial(object.oldestWaitingTime)
+      : undefined;
+    message.lastSuccessTime = (object.lastSuccessTime !== undefined && object.lastSuccessTime !== null)
+      ? Timestamp.fromPartial(object.lastSuccessTime)
+      : undefined;
+    message.failingSinceTime = (object.failingSinceTime !== undefined && object.failingSinceTime !== null)
+      ? Timestamp.fromPartial(object.failingSinceTime)
+      : undefined;
+    message.dispatchers = object.dispatchers?.map((e) => DispatcherStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDispatcherStatus(): DispatcherStatus {
+  return {
+    dispatcherId: "",
+    circuitState: CircuitState.CIRCUIT_STATE_UNSPECIFIED,
+    circuitReason: "",
+    circuitOpenTime: undefined,
+    nextProbeTime: undefined,
+    concurrencyLimit: 0,
+    inFlightCount: 0,
+    queuedCount: 0,
+    updateTime: undefined,
+  };
+}
+
+export const DispatcherStatus: MessageFns<DispatcherStatus> = {
+  encode(message: DispatcherStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dispatcherId !== "") {
+      writer.uint32(10).string(message.dispatcherId);
+    }
+    if (message.circuitState !== CircuitState.CIRCUIT_STATE_UNSPECIFIED) {
+      writer.uint32(16).int32(circuitStateToNumber(message.circuitState));
+    }
+    if (message.circuitReason !== "") {
+      writer.uint32(26).string(message.circuitReason);
+    }
+    if (message.circuitOpenTime !== undefined) {
+      Timestamp.encode(message.circuitOpenTime, writer.uint32(34).fork()).join();
+    }
+    if (message.nextProbeTime !== undefined) {
+      Timestamp.encode(message.nextProbeTime, writer.uint32(42).fork()).join();
+    }
+    if (message.concurrencyLimit !== 0) {
+      writer.uint32(48).int32(message.concurrencyLimit);
+    }
+    if (message.inFlightCount !== 0) {
+      writer.uint32(56).int32(message.inFlightCount);
+    }
+    if (message.queuedCount !== 0) {
+      writer.uint32(64).int32(message.queuedCount);
+    }
+    if (message.updateTime !== undefined) {
+      Timestamp.encode(message.updateTime, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DispatcherStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDispatcherStatus() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dispatcherId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.circuitState = circuitStateFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.circuitReason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.circuitOpenTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nextProbeTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.concurrencyLimit = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.inFlightCount = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.queuedCount = reader.int32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.updateTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DispatcherStatus>): DispatcherStatus {
+    return DispatcherStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DispatcherStatus>): DispatcherStatus {
+    const message = createBaseDispatcherStatus() as any;
+    message.dispatcherId = object.dispatcherId ?? "";
+    message.circuitState = object.circuitState ?? CircuitState.CIRCUIT_STATE_UNSPECIFIED;
+    message.circuitReason = object.circuitReason ?? "";
+    message.circuitOpenTime = (object.circuitOpenTime !== undefined && object.circuitOpenTime !== null)
+      ? Timestamp.fromPartial(object.circuitOpenTime)
+      : undefined;
+    message.nextProbeTime = (object.nextProbeTime !== undefined && object.nextProbeTime !== null)
+      ? Timestamp.fromPartial(object.nextProbeTime)
+      : undefined;
+    message.concurrencyLimit = object.concurrencyLimit ?? 0;
+    message.inFlightCount = object.inFlightCount ?? 0;
+    message.queuedCount = object.queuedCount ?? 0;
+    message.updateTime = (object.updateTime !== undefined && object.updateTime !== null)
+      ? Timestamp.fromPartial(object.updateTime)
+      : undefined;
+    return message;
+  },
+};
+
 function createBasePingRequest(): PingRequest {
   return { url: "" };
 }
@@ -1178,6 +1890,33 @@ export const DeliveryServiceService = {
       Buffer.from(RetryDeliveryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RetryDeliveryResponse => RetryDeliveryResponse.decode(value),
   },
+  /**
+   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
+   * call does is bounded: it is called again until it returns no token.
+   */
+  retryDeliveries: {
+    path: "/billhook.delivery.v1.DeliveryService/RetryDeliveries" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetryDeliveriesRequest): Buffer =>
+      Buffer.from(RetryDeliveriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetryDeliveriesRequest => RetryDeliveriesRequest.decode(value),
+    responseSerialize: (value: RetryDeliveriesResponse): Buffer =>
+      Buffer.from(RetryDeliveriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetryDeliveriesResponse => RetryDeliveriesResponse.decode(value),
+  },
+  /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
+  getEndpointStatus: {
+    path: "/billhook.delivery.v1.DeliveryService/GetEndpointStatus" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetEndpointStatusRequest): Buffer =>
+      Buffer.from(GetEndpointStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetEndpointStatusRequest => GetEndpointStatusRequest.decode(value),
+    responseSerialize: (value: GetEndpointStatusResponse): Buffer =>
+      Buffer.from(GetEndpointStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetEndpointStatusResponse => GetEndpointStatusResponse.decode(value),
+  },
   /** Sends a signed `{"event":"ping","data":{}}` at once, past queues and retries. */
   ping: {
     path: "/billhook.delivery.v1.DeliveryService/Ping" as const,
@@ -1197,6 +1936,13 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
   /** Sends a delivery that is dead or waits for its next attempt again, now. */
   retryDelivery: handleUnaryCall<RetryDeliveryRequest, RetryDeliveryResponse>;
+  /**
+   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
+   * call does is bounded: it is called again until it returns no token.
+   */
+  retryDeliveries: handleUnaryCall<RetryDeliveriesRequest, RetryDeliveriesResponse>;
+  /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
+  getEndpointStatus: handleUnaryCall<GetEndpointStatusRequest, GetEndpointStatusResponse>;
   /** Sends a signed `{"event":"ping","data":{}}` at once, past queues and retries. */
   ping: handleUnaryCall<PingRequest, PingResponse>;
 }
@@ -1249,6 +1995,41 @@ export interface DeliveryServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RetryDeliveryResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
+   * call does is bounded: it is called again until it returns no token.
+   */
+  retryDeliveries(
+    request: RetryDeliveriesRequest,
+    callback: (error: ServiceError | null, response: RetryDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  retryDeliveries(
+    request: RetryDeliveriesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetryDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  retryDeliveries(
+    request: RetryDeliveriesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetryDeliveriesResponse) => void,
+  ): ClientUnaryCall;
+  /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
+  getEndpointStatus(
+    request: GetEndpointStatusRequest,
+    callback: (error: ServiceError | null, response: GetEndpointStatusResponse) => void,
+  ): ClientUnaryCall;
+  getEndpointStatus(
+    request: GetEndpointStatusRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetEndpointStatusResponse) => void,
+  ): ClientUnaryCall;
+  getEndpointStatus(
+    request: GetEndpointStatusRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetEndpointStatusResponse) => void,
   ): ClientUnaryCall;
   /** Sends a signed `{"event":"ping","data":{}}` at once, past queues and retries. */
   ping(request: PingRequest, callback: (error: ServiceError | null, response: PingResponse) => void): ClientUnaryCall;

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Pool } from '@billhook/postgres';
+import type { Log } from '@billhook/runtime';
+
+import type { EndpointStanding } from '../engine/standings.ts';
+import { deleteStandings, noteStandings } from '../postgres/standings.ts';
+import type { EndpointHealth } from './endpoint-health.ts';
+import { now, type EngineLoop } from './engine-loop.ts';
+
+const LOOK_EVERY_MS = 1_000;
+const FLUSH_HEALTH_EVERY_MS = 60_000;
+/** What has not changed is noted again, so that others see that this process lives. */
+const NOTE_AGAIN_AFTER_MS = 30_000;
+/** A limit or a queue that has changed less than by this factor is not noted. */
+const NOTABLE = 1.5;
+const NOTE_AT_MOST = 1_000;
+
+/**
+ * Writes down now and then how endpoints stand in this process, and how they did, so that any
+ * dispatcher can show it. It runs until the signal aborts, and then takes its own standings away.
+ */
+export async function keepEndpointRecords(
+  deps: {
+    readonly pool: Pool;
+    readonly loop: EngineLoop;
+    readonly health: EndpointHealth;
+    readonly dispatcherId: string;
+    readonly log: Log;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { pool, loop, health, dispatcherId, log } = deps;
+  const written = new Map<string, EndpointStanding & { readonly atMs: number }>();
+  let flushAtMs = now().monotonicMs + FLUSH_HEALTH_EVERY_MS;
+
+  async function step(): Promise<void> {
+    const { monotonicMs } = now();
+    const notable: EndpointStanding[] = [];
+    const unseen = new Set(written.keys());
+    for (const standing of loop.engine.standings(now())) {
+      unseen.delete(standing.endpointId);
+      const before = written.get(standing.endpointId);
+      if (notable.length >= NOTE_AT_MOST) continue;
+      if (isNotable(standing, before, monotonicMs)) notable.push(standing);
+    }
+    for (const endpointId of unseen) written.delete(endpointId);
+    if (notable.length > 0) await noteStandings(pool, dispatcherId, notable);
+    for (const standing of notable) {
+      if (isUsual(standing)) written.delete(standing.endpointId);
+      else written.set(standing.endpointId, { ...standing, atMs: monotonicMs });
+    }
+    if (monotonicMs < flushAtMs) return;
+    flushAtMs = monotonicMs + FLUSH_HEALTH_EVERY_MS;
+    await health.flush(signal);
+  }
+
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await step();
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      if (failures === 1 && !signal.aborted) {
+        log.warn({ err: error }, 'how endpoints stand could not be written down');
+      }
+    }
+    await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+  }
+  await deleteStandings(pool, dispatcherId).catch(() => undefined);
+}
+
+/** What has nothing under way and no fault need not be known of. */
+function isUsual({ circuit, queued, inFlight }: EndpointStanding): boolean {
+  return circuit === 'closed' && queued + inFlight === 0;
+}
+
+function isNotable(
+  standing: EndpointStanding,
+  before: (EndpointStanding & { readonly atMs: number }) | undefined,
+  nowMs: number,
+): boolean {
+  if (before === undefined) return !isUsual(standing);
+  if (nowMs - before.atMs >= NOTE_AGAIN_AFTER_MS || standing.circuit !== before.circuit)
+    return true;
+  if (standing.circuit === 'open' && before.probeAtMs !== standing.probeAtMs) {
+    return Math.abs((standing.probeAtMs ?? 0) - (before.probeAtMs ?? 0)) > LOOK_EVERY_MS;
+  }
+  const factor = standing.concurrencyLimit / before.concurrencyLimit;
+  return factor >= NOTABLE || factor <= 1 / NOTABLE;
+}

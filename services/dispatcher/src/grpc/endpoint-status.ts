@@ -1,0 +1,59 @@
+import { writeTimestampMs, type deliveryV1, type Timestamp } from '@billhook/contracts';
+import type { Pool } from '@billhook/postgres';
+import { ServiceError } from '@billhook/runtime';
+
+import { readStatus, type StoredStanding } from '../postgres/standings.ts';
+import type { SubscriptionView } from '../subscriptions/view.ts';
+import { requireEndpointId } from './fields.ts';
+
+/**
+ * Shows how deliveries to an endpoint go, whichever dispatchers have to do with it.
+ *
+ * @throws ServiceError `NOT_FOUND` when the tenant has no such endpoint.
+ */
+export async function getEndpointStatus(
+  { pool, view }: { readonly pool: Pool; readonly view: SubscriptionView },
+  endpointId: string,
+  tenant: string,
+): Promise<deliveryV1.GetEndpointStatusResponse> {
+  requireEndpointId(endpointId);
+  if (view.endpoint(endpointId)?.tenant !== tenant) {
+    throw new ServiceError('NOT_FOUND', 'ENDPOINT_NOT_FOUND', `there is no ${endpointId}`);
+  }
+  const status = await readStatus(pool, endpointId);
+  return {
+    status: {
+      endpointId,
+      waitingCount: BigInt(status.waiting),
+      moreWaiting: status.hasCursor,
+      oldestWaitingTime: toTimestamp(status.oldestWaitingMs),
+      lastSuccessTime: toTimestamp(status.lastSuccessMs),
+      failingSinceTime: toTimestamp(status.failingSinceMs),
+      dispatchers: status.standings.map(toDispatcherStatus),
+    },
+  };
+}
+
+function toDispatcherStatus(standing: StoredStanding): deliveryV1.DispatcherStatus {
+  return {
+    dispatcherId: standing.dispatcherId,
+    circuitState: circuitStates[standing.circuit],
+    circuitReason: standing.reason ?? '',
+    circuitOpenTime: toTimestamp(standing.brokenSinceMs),
+    nextProbeTime: toTimestamp(standing.probeAtMs),
+    concurrencyLimit: standing.concurrencyLimit,
+    inFlightCount: standing.inFlight,
+    queuedCount: standing.queued,
+    updateTime: toTimestamp(standing.notedAtMs),
+  };
+}
+
+const circuitStates = {
+  closed: 'CIRCUIT_STATE_CLOSED',
+  open: 'CIRCUIT_STATE_OPEN',
+  half_open: 'CIRCUIT_STATE_HALF_OPEN',
+} as const satisfies Record<StoredStanding['circuit'], deliveryV1.CircuitState>;
+
+function toTimestamp(timeMs: number | undefined): Timestamp | undefined {
+  return timeMs === undefined ? undefined : writeTimestampMs(timeMs);
+}

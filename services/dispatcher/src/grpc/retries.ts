@@ -1,0 +1,65 @@
+import type { deliveryV1 } from '@billhook/contracts';
+import { decodePageToken, encodePageToken, type PageScope } from '@billhook/grpc';
+import type { Pool } from '@billhook/postgres';
+import { invalidField, ServiceError } from '@billhook/runtime';
+
+import { listDeliveries } from '../postgres/deliveries.ts';
+import { insertRequests } from '../postgres/requests.ts';
+import type { SubscriptionView } from '../subscriptions/view.ts';
+import { optionalTimeMs, requireEndpointId } from './fields.ts';
+
+interface Dependencies {
+  readonly pool: Pool;
+  readonly view: SubscriptionView;
+}
+
+/** Deliveries that one call asks to be sent again. */
+const RETRY_AT_MOST = 500;
+
+/**
+ * Asks the owners of their lanes to send dead deliveries of an endpoint again.
+ *
+ * @throws ServiceError `INVALID_ARGUMENT` for a bad field, `FAILED_PRECONDITION` when the endpoint is
+ *   not registered.
+ */
+export async function retryDeliveries(
+  { pool, view }: Dependencies,
+  request: deliveryV1.RetryDeliveriesRequest,
+  tenant: string,
+): Promise<deliveryV1.RetryDeliveriesResponse> {
+  const { endpointId } = request;
+  requireEndpointId(endpointId);
+  const sinceMs = optionalTimeMs('start_time', request.startTime);
+  const untilMs = optionalTimeMs('end_time', request.endTime);
+  if (sinceMs !== undefined && untilMs !== undefined && sinceMs >= untilMs) {
+    throw invalidField('end_time', 'FIELD_INVALID', 'must be later than start_time');
+  }
+  if (view.endpoint(endpointId)?.tenant !== tenant) {
+    const message = 'the deliveries cannot be retried: their endpoint is not registered';
+    throw new ServiceError('FAILED_PRECONDITION', 'ENDPOINT_UNREGISTERED', message);
+  }
+  const range = [sinceMs, untilMs].map(String);
+  const scope: PageScope = { kind: 'retries', filter: [tenant, endpointId, ...range] };
+  const [beforeEventId] = decodePageToken(scope, request.pageToken) ?? [];
+  const dead = await listDeliveries(pool, {
+    tenant,
+    endpointId,
+    beforeEventId,
+    sinceMs,
+    untilMs,
+    limit: RETRY_AT_MOST,
+    only: 'dead',
+  });
+  await insertRequests(
+    pool,
+    dead.map(({ lane, position, attempt }) => {
+      return { lane, position, endpointId, reviveAttempt: attempt };
+    }),
+  );
+  const last = dead.at(-1);
+  const isAll = last === undefined || dead.length < RETRY_AT_MOST;
+  return {
+    retriedCount: dead.length,
+    nextPageToken: isAll ? '' : encodePageToken(scope, [last.eventId]),
+  };
+}
