@@ -14,7 +14,8 @@ import {
   useDispatchers,
 } from './dispatchers.fixture.ts';
 
-const dispatchers = useDispatchers({ lanes: 4 });
+const LANES = 4;
+const dispatchers = useDispatchers({ lanes: LANES });
 const { appendToEach, database, parkedRows, receive, register, start } = dispatchers;
 const { ENDPOINT_STATE_ACTIVE: ACTIVE } = subscriptionV1.EndpointState;
 
@@ -215,9 +216,12 @@ test('all that waits for an endpoint goes when it is unregistered, however much'
   put(subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED);
   await start();
   await appendToEach(invoiceIds(100), 60);
-  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(6_000);
+  // As many as each lane may have for an endpoint, and a cursor in front of the others.
+  await expect.poll(cursors, { timeout: 10_000 }).toBe(LANES);
+  expect(await parkedRows()).toBeGreaterThanOrEqual(LANES * 1_000);
   dispatchers.unregisterAll();
   await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+  expect(await cursors()).toBe(0);
   const events = await dispatchers.pool.query('select from dispatcher.parked_event');
   expect(events.rowCount).toBe(0);
   expect(receiver.requests).toHaveLength(0);
@@ -239,3 +243,26 @@ test('while the subscription service is away everything waits, and nothing is lo
   await receiver.waitFor(4, 10_000);
   expect(firstSeen(receiver.requests, id)).toEqual([1, 2, 3, 4]);
 });
+
+test('a backlog larger than its rows is sent in order once the endpoint is resumed', async () => {
+  const receiver = await receive();
+  const put = register(receiver);
+  put(subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED);
+  await start();
+  const ids = invoiceIds(100);
+  await appendToEach(ids, 60);
+  await expect.poll(cursors, { timeout: 10_000 }).toBe(LANES);
+  put(subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE);
+  await appendToEach(ids, 2);
+  await receiver.waitFor(6_200, 25_000);
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+  expect(await cursors()).toBe(0);
+  expect(receiver.requests).toHaveLength(6_200);
+  const sequences = Array.from({ length: 62 }, (_, index) => index + 1);
+  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+});
+
+async function cursors(): Promise<number> {
+  const { rowCount } = await dispatchers.pool.query('select from dispatcher.cursor');
+  return rowCount ?? 0;
+}
