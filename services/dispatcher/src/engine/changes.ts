@@ -41,9 +41,13 @@ function cancelUnmatched(state: EngineState, { window, changed }: Changed, now: 
   }
   for (const endpoint of changed) {
     for (const delivery of endpoint.lanes.get(window.lane)?.claimed.values() ?? []) {
-      if (delivery.state === 'queued') cancelIfUnmatched(state, delivery, now);
+      if (isClaimedUnsent(delivery)) cancelIfUnmatched(state, delivery, now);
     }
   }
+}
+
+function isClaimedUnsent({ state }: Delivery): boolean {
+  return state === 'queued' || state === 'waiting';
 }
 
 function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): void {

@@ -2,7 +2,7 @@ import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
-import { dequeue, enqueue, hold, isFull, letGo, settleUnsent, type EngineState } from './state.ts';
+import { enqueue, hold, isFull, leaveToRow, settleUnsent, type EngineState } from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
@@ -34,7 +34,7 @@ function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): numbe
   let rows = 0;
   if (!isCallable(endpoint)) return rows;
   if (endpoint.circuit.state === 'half_open') return claimProbe(endpoint, claims);
-  let room = limits.maxClaimedPerEndpoint - endpoint.queued;
+  let room = limits.maxClaimedPerEndpoint - endpoint.queued - endpoint.following;
   for (const endpointLane of endpoint.dueLanes) {
     if (endpointLane.window.phase !== 'owned') {
       endpoint.dueLanes.delete(endpointLane);
@@ -72,21 +72,52 @@ export function takeClaimed(
   // It may have brought less than there is room for, while rows of other lanes are due.
   if (endpointLane.endpoint.dueLanes.size > 0) state.claimable.add(endpointLane.endpoint);
   if (endpointLane.window.phase !== 'owned') return;
-  for (const row of rows) takeRow(state, { endpointLane, row }, now);
+  takeRows(state, { endpointLane, rows }, now);
   if (rows.length >= limit) noteDue(state, endpointLane);
   else if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
 }
 
 interface Claimed {
   readonly endpointLane: EndpointLane;
-  readonly row: ClaimedRow;
+  readonly rows: readonly ClaimedRow[];
 }
 
-function takeRow(state: EngineState, { endpointLane, row }: Claimed, now: Now): void {
-  const { endpoint, claimed } = endpointLane;
-  const { options } = state;
-  if (claimed.has(row.event.position)) return;
-  const delivery: Delivery = {
+/** Takes up the rows that may be sent, each with those that follow it, and then queues them. */
+function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now): void {
+  const heads: Delivery[] = [];
+  let last: Delivery | undefined;
+  for (const row of rows) {
+    if (row.follows && last === undefined) continue;
+    const delivery = endpointLane.claimed.has(row.event.position)
+      ? undefined
+      : createClaimed(endpointLane, row);
+    if (delivery === undefined || !mayTake(state, delivery)) {
+      // What follows it waits on as a row.
+      last = undefined;
+      continue;
+    }
+    endpointLane.claimed.set(row.event.position, delivery);
+    hold(state, delivery);
+    if (row.follows && last !== undefined) follow(last, delivery);
+    else heads.push(delivery);
+    last = delivery;
+  }
+  for (const head of heads) {
+    for (let each: Delivery | undefined = head; each !== undefined; each = each.behind) {
+      endIfOver(state, each, now);
+    }
+    if (head.state === 'parked') enqueue(state, head);
+  }
+}
+
+function follow(last: Delivery, delivery: Delivery): void {
+  last.behind = delivery;
+  delivery.state = 'waiting';
+  delivery.endpointLane.endpoint.following += 1;
+}
+
+function createClaimed(endpointLane: EndpointLane, row: ClaimedRow): Delivery {
+  return {
     event: row.event,
     endpointLane,
     ordered: row.ordered,
@@ -94,33 +125,39 @@ function takeRow(state: EngineState, { endpointLane, row }: Claimed, now: Now): 
     attempt: row.attempt,
     isUnanswered: row.inFlight,
     entry: undefined,
+    behind: undefined,
     origin: undefined,
     startedAtMs: 0,
     revision: 0,
     notBeforeMs: 0,
   };
-  const { view } = endpoint;
-  const isCancelled = view === undefined || !options.matches(view, row.event);
-  if (!isCancelled && !isCallable(endpoint)) return;
-  claimed.set(row.event.position, delivery);
-  hold(state, delivery);
-  if (isCancelled) {
+}
+
+/** One that is not to be sent any more may be taken up in any case: it ends. */
+function mayTake(state: EngineState, delivery: Delivery): boolean {
+  return isCallable(delivery.endpointLane.endpoint) || isCancelled(state, delivery);
+}
+
+function isCancelled({ options }: EngineState, { endpointLane, event }: Delivery): boolean {
+  const { view } = endpointLane.endpoint;
+  return view === undefined || !options.matches(view, event);
+}
+
+/** Each row is judged again before it is sent. */
+function endIfOver(state: EngineState, delivery: Delivery, now: Now): void {
+  const { event, ordered } = delivery;
+  if (isCancelled(state, delivery)) {
     settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
-  } else if (row.ordered && now.wallMs - row.event.recordedAtMs > options.retentionMs) {
+  } else if (ordered && now.wallMs - event.recordedAtMs > state.options.retentionMs) {
     settleUnsent(state, delivery, { settlement: 'dead', reason: 'waited too long', now });
-  } else {
-    enqueue(state, delivery);
   }
 }
 
 /** Leaves claimed rows that were not sent yet to the database again. */
 export function unclaim(state: EngineState, endpointLane: EndpointLane, now: Now): void {
-  for (const [position, delivery] of endpointLane.claimed) {
-    if (delivery.state !== 'queued') continue;
-    delivery.state = 'parked';
-    dequeue(state, endpointLane.endpoint);
-    endpointLane.claimed.delete(position);
-    letGo(state, delivery);
+  for (const delivery of endpointLane.claimed.values()) {
+    if (delivery.state !== 'queued' && delivery.state !== 'waiting') continue;
+    leaveToRow(state, delivery);
     state.dueTimes.note(endpointLane, now.wallMs);
   }
 }

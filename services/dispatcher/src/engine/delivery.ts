@@ -35,7 +35,8 @@ export interface LogEvent {
  * ```
  * - `queued`: the head of its pair, to be sent when its endpoint has room.
  * - `in_flight`: being sent.
- * - `waiting`: behind an earlier event of the same invoice to the same endpoint.
+ * - `waiting`: behind an earlier event of the same invoice to the same endpoint; also a row that was
+ *   claimed together with the one before it.
  * - `failed`: its attempt failed; it becomes a parked row when progress passes it.
  * - `deferred`: its endpoint lags; it becomes a parked row without having been sent.
  * - `parked`: a row; the engine forgets it until the row is claimed, and is then `queued` again.
@@ -60,6 +61,8 @@ export interface Delivery {
   isUnanswered: boolean;
   /** Its place above progress; absent once a parked row stands for it. */
   entry: LaneEntry | undefined;
+  /** The row that follows it in its pair, claimed with it. */
+  behind: Delivery | undefined;
   /** Where the attempt under way goes. */
   origin: Origin | undefined;
   /** When the attempt under way began, wall clock. */

@@ -36,7 +36,10 @@ export type Effect =
   /** The fence refused a write: the lease of the lane is not ours any more. */
   | { readonly kind: 'lost'; readonly lane: number; readonly epoch: number };
 
-/** Asks for rows of an endpoint in a lane that are due, earliest first. */
+/**
+ * Asks for rows of an endpoint in a lane that are due, earliest first, and for what follows them in
+ * their pairs as far as the limit leaves room for it.
+ */
 export interface Claim {
   readonly endpointLane: EndpointLane;
   readonly limit: number;
@@ -45,14 +48,19 @@ export interface Claim {
 /** What a claim found. */
 export interface ClaimResult {
   readonly claim: Claim;
-  /** Due rows, at most `limit`, without those that are claimed already. */
+  /**
+   * At most `limit`, without those that are claimed already: due rows, each before those that wait
+   * behind it.
+   */
   readonly rows: readonly ClaimedRow[];
   /** When the first row is due that is not among them; absent when there is none. */
   readonly nextDueAtMs: number | undefined;
 }
 
-/** A parked row that is due. */
+/** A parked row that is due, or follows one in its pair. */
 export interface ClaimedRow {
+  /** It waits behind the row before it. */
+  readonly follows: boolean;
   readonly event: LogEvent;
   /** Attempts made. */
   readonly attempt: number;

@@ -33,6 +33,8 @@ export interface Endpoint extends TurnTaker {
   readonly queue: Fifo<Delivery>;
   /** How many in the queue still are `queued`. */
   queued: number;
+  /** Claimed rows that wait behind another one. */
+  following: number;
   inFlight: number;
   /** While it has something queued or in flight. */
   tenant: Tenant | undefined;
@@ -70,6 +72,7 @@ export function createEndpoint(id: string, view: EndpointView | undefined): Endp
     rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,
+    following: 0,
     inFlight: 0,
     tenant: undefined,
     credit: 0,

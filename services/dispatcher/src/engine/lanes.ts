@@ -11,6 +11,7 @@ import {
   endpointOf,
   forgetIfIdle,
   lag,
+  leaveToRow,
   letGo,
   markUnwritten,
   type EngineState,
@@ -86,12 +87,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
     endpoint.dueLanes.delete(endpointLane);
     state.dueTimes.forget(endpointLane);
     state.refillable.delete(endpointLane);
-    for (const delivery of endpointLane.claimed.values()) {
-      if (delivery.state !== 'queued') continue;
-      delivery.state = 'parked';
-      dequeue(state, endpoint);
-      letGo(state, delivery);
-    }
+    for (const delivery of endpointLane.claimed.values()) leaveToRow(state, delivery);
   }
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {

@@ -86,6 +86,7 @@ export function takeFound(state: EngineState, { search, row }: FoundRow, now: No
       attempt: row.attempt,
       isUnanswered: true,
       entry: undefined,
+      behind: undefined,
       origin: undefined,
       startedAtMs: 0,
       revision: 0,

@@ -135,6 +135,7 @@ export function createDelivery({ event, endpointLane, entry }: Place, now: Now):
     attempt: 0,
     isUnanswered: false,
     entry,
+    behind: undefined,
     origin: undefined,
     startedAtMs: 0,
     revision: 0,

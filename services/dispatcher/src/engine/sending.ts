@@ -3,7 +3,15 @@ import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, LateAnswer, Now } from './effect.ts';
 import { retryWaitMs } from './retry-schedule.ts';
 import { nextToSend, noteBegin, noteEnd } from './scheduling.ts';
-import { dequeue, forgetIfIdle, letGo, markUnwritten, settle, type EngineState } from './state.ts';
+import {
+  dequeue,
+  forgetIfIdle,
+  leaveToRow,
+  letGo,
+  markUnwritten,
+  settle,
+  type EngineState,
+} from './state.ts';
 
 /** Begins sends while there is room, those first whose turn it is. */
 export function sendQueued(state: EngineState, now: Now): void {
@@ -81,6 +89,9 @@ function keepWaiting(state: EngineState, delivery: Delivery, notBeforeMs: number
   delivery.notBeforeMs = notBeforeMs;
   if (delivery.entry !== undefined) return;
   letGo(state, delivery);
+  // What follows it waits for the next attempt, too.
+  if (delivery.behind !== undefined) leaveToRow(state, delivery.behind);
+  delivery.behind = undefined;
   endpointLane.window.retriedRows.push({
     position: event.position,
     endpointId: endpointLane.endpoint.id,

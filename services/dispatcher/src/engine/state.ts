@@ -204,8 +204,10 @@ export function markUnwritten(window: LaneWindow, now: Now): void {
 /** Ends a delivery: it leaves its pair, and what was behind it may go. */
 export function settle(state: EngineState, delivery: Delivery): void {
   const { endpointLane, event, entry } = delivery;
+  const isFollowing = entry === undefined && delivery.state === 'waiting';
   if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
-  const next = leavePair(endpointLane, delivery);
+  if (isFollowing) unfollow(state, endpointLane.endpoint);
+  const next = leavePair(endpointLane, delivery) ?? (isFollowing ? undefined : follower(delivery));
   delivery.state = 'settled';
   letGo(state, delivery);
   if (entry === undefined) {
@@ -216,7 +218,35 @@ export function settle(state: EngineState, delivery: Delivery): void {
   } else {
     noteSettled(endpointLane.window, entry, endpointLane.endpoint.id);
   }
-  if (next !== undefined) enqueue(state, next);
+  if (next === undefined) return;
+  if (next.entry === undefined) unfollow(state, endpointLane.endpoint);
+  enqueue(state, next);
+}
+
+/** Counts a claimed row that waits behind another no more; there may be room for others. */
+function unfollow(state: EngineState, endpoint: Endpoint): void {
+  endpoint.following -= 1;
+  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+}
+
+/** The claimed row that is next in the pair. */
+function follower({ behind }: Delivery): Delivery | undefined {
+  let next = behind;
+  while (next !== undefined && next.state !== 'waiting') next = next.behind;
+  return next;
+}
+
+/** Leaves what was claimed, and all that follows it, to its row. */
+export function leaveToRow(state: EngineState, delivery: Delivery): void {
+  const { endpoint, claimed } = delivery.endpointLane;
+  for (let each: Delivery | undefined = delivery; each !== undefined; each = each.behind) {
+    if (each.state === 'queued') dequeue(state, endpoint);
+    else if (each.state === 'waiting') unfollow(state, endpoint);
+    else continue;
+    each.state = 'parked';
+    claimed.delete(each.event.position);
+    letGo(state, each);
+  }
 }
 
 /** Ends a delivery without an attempt, and says so in the delivery log. */

@@ -6,8 +6,9 @@ import { integers, words } from './arrays.ts';
 import { endpointUuid, eventIdOf } from './ids.ts';
 
 /**
- * Reads rows that are due, earliest first, for several endpoints and lanes at once. Nothing is
- * written: only the owner of a lane claims its rows, and knows which ones it has.
+ * Reads rows that are due, earliest first, for several endpoints and lanes at once, each with rows
+ * that follow it in its pair: else a pair could send one delivery only for each claim and recording.
+ * Nothing is written: only the owner of a lane claims its rows, and knows which ones it has.
  *
  * @param nowMs rows due up to this time, wall clock, are returned; of later ones only the first
  *   due time.
@@ -22,27 +23,50 @@ export async function readDueRows(
   );
   const result = await pool.query<DueColumns>({
     name: 'read_due_rows',
-    text: `select claim.nth::int as nth, due.position, due.attempt, due.in_flight, due.ordered,
-             due.due_at, event.event_id, event.tenant, event.invoice_id, event.sequence, event.type,
+    text: `with due as materialized (
+             select claim.nth::int as nth, claim.row_limit, due.*,
+               count(*) filter (where due_at <= $6::timestamptz) over (partition by claim.nth)
+                 as due_rows
+             from unnest($1::int[], $2::uuid[], $3::int[]) with ordinality
+               as claim (lane, endpoint_id, row_limit, nth)
+             cross join lateral (
+               select parked.lane, parked.position, parked.endpoint_id, parked.invoice_id,
+                 parked.attempt, parked.in_flight, parked.ordered, parked.due_at
+               from dispatcher.parked
+               where parked.lane = claim.lane and parked.endpoint_id = claim.endpoint_id
+                 and parked.due_at is not null
+                 and not exists (
+                   select from unnest($4::int[], $5::bigint[]) as taken (nth, position)
+                   where taken.nth = claim.nth and taken.position = parked.position)
+               order by parked.due_at
+               limit claim.row_limit
+             ) as due
+           )
+           select row.*, event.event_id, event.tenant, event.invoice_id, event.sequence, event.type,
              event.recorded_at, event.traceparent, event.body
-           from unnest($1::int[], $2::uuid[], $3::int[]) with ordinality
-             as claim (lane, endpoint_id, row_limit, nth)
-           cross join lateral (
-             select parked.lane, parked.position, parked.attempt, parked.in_flight,
-               parked.ordered, parked.due_at
-             from dispatcher.parked
-             where parked.lane = claim.lane and parked.endpoint_id = claim.endpoint_id
-               and parked.due_at is not null
-               and not exists (
-                 select from unnest($4::int[], $5::bigint[]) as taken (nth, position)
-                 where taken.nth = claim.nth and taken.position = parked.position)
-             order by parked.due_at
-             limit claim.row_limit
-           ) as due
+           from (
+             select nth, lane, position, attempt, in_flight, ordered, due_at, position as head,
+               false as follows
+             from due
+             union all
+             select due.nth, due.lane, behind.position, behind.attempt, behind.in_flight,
+               behind.ordered, due.due_at, due.position, true
+             from due
+             cross join lateral (
+               select parked.position, parked.attempt, parked.in_flight, parked.ordered
+               from dispatcher.parked
+               where parked.lane = due.lane and parked.endpoint_id = due.endpoint_id
+                 and parked.invoice_id = due.invoice_id and parked.ordered
+                 and parked.position > due.position
+               order by parked.position
+               limit due.row_limit / greatest(due.due_rows, 1) - 1
+             ) as behind
+             where due.ordered and due.due_at <= $6::timestamptz
+           ) as row
            left join dispatcher.parked_event as event
-             on event.lane = due.lane and event.position = due.position
-               and due.due_at <= $6::timestamptz
-           order by claim.nth, due.due_at`,
+             on event.lane = row.lane and event.position = row.position
+               and row.due_at <= $6::timestamptz
+           order by row.nth, row.due_at, row.head, row.position`,
     values: [
       integers(claims.map(({ endpointLane }) => endpointLane.window.lane)),
       words(claims.map(({ endpointLane }) => endpointUuid(endpointLane.endpoint.id))),
@@ -65,7 +89,7 @@ export async function readAnsweredRows(
   const result = await pool.query<RowColumns & { readonly event_id: string }>({
     name: 'read_answered_rows',
     text: `select wanted.nth::int as nth, parked.position, parked.attempt, parked.in_flight,
-             parked.ordered, event.event_id, event.tenant, event.invoice_id, event.sequence,
+             parked.ordered, false as follows, event.event_id, event.tenant, event.invoice_id, event.sequence,
              event.type, event.recorded_at, event.traceparent, event.body
            from unnest($1::int[], $2::bigint[], $3::uuid[]) with ordinality
              as wanted (lane, position, endpoint_id, nth)
@@ -90,6 +114,7 @@ interface RowColumns {
   readonly attempt: number;
   readonly in_flight: boolean;
   readonly ordered: boolean;
+  readonly follows: boolean;
   readonly tenant: string;
   readonly invoice_id: string;
   readonly sequence: bigint;
@@ -116,8 +141,8 @@ function resultOf(claim: Claim, columns: readonly DueColumns[]): ClaimResult {
 }
 
 function rowOf(lane: number, row: RowColumns, eventUuid: string): ClaimedRow {
-  const { attempt, in_flight: inFlight, ordered } = row;
-  return { event: eventOf(lane, row, eventUuid), attempt, inFlight, ordered };
+  const { attempt, in_flight: inFlight, ordered, follows } = row;
+  return { event: eventOf(lane, row, eventUuid), attempt, inFlight, ordered, follows };
 }
 
 function eventOf(lane: number, row: RowColumns, eventUuid: string): LogEvent {

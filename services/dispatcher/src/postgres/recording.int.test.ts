@@ -119,6 +119,7 @@ function claimOf(endpointId: string, limit: number, claimed: readonly number[] =
       attempt: 1,
       isUnanswered: false,
       entry: undefined,
+      behind: undefined,
       origin: undefined,
       startedAtMs: NOW_MS,
       revision: 1,
@@ -138,8 +139,9 @@ function ascending(one: number, other: number): number {
   return one - other;
 }
 
+/** Of those that are due. */
 function positionsOf({ rows }: ClaimResult): number[] {
-  return rows.map((row) => row.event.position);
+  return rows.filter(({ follows }) => !follows).map((row) => row.event.position);
 }
 
 describe('parked rows', () => {
@@ -153,12 +155,35 @@ describe('parked rows', () => {
     expect(positionsOf(await claim(10)).toSorted(ascending)).toEqual([3, 4]);
   });
 
+  test('what follows a due row comes with it, in order, as far as there is room', async () => {
+    await write({ parkedRows: [parked(1), parked(2), parked(3)] });
+    await write({ parkedRows: [parked(4, { event: event(4, 'invoice-2') }), parked(5)] });
+    const found = async (limit: number) =>
+      (await claim(limit)).rows.map(({ event: { position }, follows }) => [position, follows]);
+    expect(await found(10)).toEqual([
+      [1, false],
+      [2, true],
+      [3, true],
+      [5, true],
+      [4, false],
+    ]);
+    expect(await found(5)).toEqual([
+      [1, false],
+      [2, true],
+      [4, false],
+    ]);
+    expect(await found(2)).toEqual([
+      [1, false],
+      [4, false],
+    ]);
+  });
+
   test('a pair of another endpoint is another pair', async () => {
     await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
     await write({ parkedRows: [parked(2, { endpointId: OTHER_ENDPOINT })] });
     expect(positionsOf(await claim(10))).toEqual([1]);
     const [other] = await readDueRows(pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
-    expect(other?.rows.map((row) => row.event.position)).toEqual([1]);
+    expect(other && positionsOf(other)).toEqual([1]);
   });
 
   test('a failed attempt moves the time of the next one, which the claim names', async () => {
@@ -184,7 +209,9 @@ describe('parked rows', () => {
   test('a claimed row brings its event with the very same body', async () => {
     await write({ parkedRows: [parked(1, { attempt: 2 })] });
     const { rows } = await claim(10);
-    expect(rows).toEqual([{ event: event(1), attempt: 2, inFlight: false, ordered: true }]);
+    expect(rows).toEqual([
+      { event: event(1), attempt: 2, inFlight: false, ordered: true, follows: false },
+    ]);
   });
 
   test('an event is kept as long as somebody waits for it', async () => {

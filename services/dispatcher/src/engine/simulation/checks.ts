@@ -42,7 +42,9 @@ export function checkState(state: EngineState, { store, sends }: Surroundings): 
 }
 
 function isClaimed({ state, entry }: Delivery): boolean {
-  return state === 'queued' || (state === 'in_flight' && entry === undefined);
+  return (
+    state === 'queued' || state === 'waiting' || (state === 'in_flight' && entry === undefined)
+  );
 }
 
 function checkWindow(window: LaneWindow): void {
@@ -66,6 +68,8 @@ function checkEndpoint(
   const queued = own.filter((delivery) => delivery.state === 'queued');
   const inFlight = own.filter((delivery) => delivery.state === 'in_flight');
   same(`queued of ${endpoint.id}`, endpoint.queued, queued.length);
+  const following = own.filter(({ state: at, entry }) => at === 'waiting' && entry === undefined);
+  same(`following of ${endpoint.id}`, endpoint.following, following.length);
   same(`inFlight of ${endpoint.id}`, endpoint.inFlight, inFlight.length);
   checkTurns(state, endpoint);
   checkClaims(state, endpoint);
@@ -85,7 +89,7 @@ function checkTurns(state: EngineState, endpoint: Endpoint): void {
 }
 
 function checkClaims(state: EngineState, endpoint: Endpoint): void {
-  const { circuit, queued, inFlight, dueLanes, id } = endpoint;
+  const { circuit, queued, following, inFlight, dueLanes, id } = endpoint;
   if (circuit.state === 'open' && !state.wakeTimes.has(endpoint)) {
     throw new Error(`${id} is never probed.`);
   }
@@ -95,7 +99,7 @@ function checkClaims(state: EngineState, endpoint: Endpoint): void {
   const hasRoom =
     circuit.state === 'half_open'
       ? queued + inFlight === 0
-      : maxClaimedPerEndpoint - queued >= maxClaimedPerEndpoint / 2;
+      : maxClaimedPerEndpoint - queued - following >= maxClaimedPerEndpoint / 2;
   // What a claim under way brings makes its endpoint claimable again.
   if (hasDue && hasRoom && !state.claimUnderWay && !state.claimable.has(endpoint)) {
     throw new Error(`${id} has due rows, and nobody claims them.`);

@@ -114,13 +114,29 @@ export class SimulatedStore {
       .toSorted((one, other) => one.dueMs - other.dueMs)
       .slice(0, claim.limit);
     const due = waiting.filter(({ dueMs }) => dueMs <= nowMs);
-    return { rows: due.map(({ row }) => ({ ...row })), nextDueAtMs: waiting[due.length]?.dueMs };
+    const each = Math.max(1, Math.floor(claim.limit / Math.max(1, due.length)));
+    const rows = due.flatMap(({ row }) => this.chain(lane, row).slice(0, each));
+    return { rows, nextDueAtMs: waiting[due.length]?.dueMs };
+  }
+
+  /** A due row, and those that follow it in its pair. */
+  private chain(lane: number, row: StoredRow): ClaimedRow[] {
+    const behind = this.rowsOf(lane, row.endpointId)
+      .filter(({ ordered, event }) => {
+        const { invoiceId, position } = row.event;
+        return ordered && event.invoiceId === invoiceId && event.position > position;
+      })
+      .toSorted((one, other) => one.event.position - other.event.position);
+    return [
+      { ...row, follows: false },
+      ...(row.ordered ? behind.map((each) => ({ ...each, follows: true })) : []),
+    ];
   }
 
   /** Reads the row that a late answer is for. */
   readAnswered({ lane, ...key }: StoredAnswer): ClaimedRow | undefined {
     const row = this.find(lane, key);
-    return row && { ...row };
+    return row && { ...row, follows: false };
   }
 
   /** Only the oldest row of a pair is due; the others wait behind it. */
