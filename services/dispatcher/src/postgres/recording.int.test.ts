@@ -144,6 +144,11 @@ function positionsOf({ rows }: ClaimResult): number[] {
   return rows.filter(({ follows }) => !follows).map((row) => row.event.position);
 }
 
+async function claimedRows(limit: number) {
+  const { rows } = await claim(limit);
+  return rows.map(({ event, follows }) => [event.position, follows]);
+}
+
 describe('parked rows', () => {
   test('only the oldest of a pair is due, and its settlement makes the next one due', async () => {
     await write({ parkedRows: [parked(1), parked(2)] });
@@ -158,21 +163,19 @@ describe('parked rows', () => {
   test('what follows a due row comes with it, in order, as far as there is room', async () => {
     await write({ parkedRows: [parked(1), parked(2), parked(3)] });
     await write({ parkedRows: [parked(4, { event: event(4, 'invoice-2') }), parked(5)] });
-    const found = async (limit: number) =>
-      (await claim(limit)).rows.map(({ event: { position }, follows }) => [position, follows]);
-    expect(await found(10)).toEqual([
+    expect(await claimedRows(10)).toEqual([
       [1, false],
       [2, true],
       [3, true],
       [5, true],
       [4, false],
     ]);
-    expect(await found(5)).toEqual([
+    expect(await claimedRows(5)).toEqual([
       [1, false],
       [2, true],
       [4, false],
     ]);
-    expect(await found(2)).toEqual([
+    expect(await claimedRows(2)).toEqual([
       [1, false],
       [4, false],
     ]);
