@@ -146,7 +146,7 @@ function positionsOf({ rows }: ClaimResult): number[] {
 
 async function claimedRows(limit: number) {
   const { rows } = await claim(limit);
-  return rows.map(({ event, follows }) => [event.position, follows]);
+  return rows.map((row) => [row.event.position, row.follows]);
 }
 
 describe('parked rows', () => {
