@@ -10,6 +10,8 @@ import type { RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { EngineLoop } from './engine-loop.ts';
 
 const RETRY_LOAD_AFTER_MS = 200;
+/** A process may get hundreds of lanes at once: they must not take all sessions for themselves. */
+const LOADS_AT_A_TIME = 4;
 
 /** What stands between the leases and the engine. */
 export interface LaneKeeper {
@@ -34,13 +36,14 @@ export function createLaneKeeper(deps: {
 }): LaneKeeper {
   const { pool, leases, barrier, loop, log } = deps;
   const loading = new Map<number, AbortController>();
+  const lastLoads: Promise<unknown>[] = [];
   let stopped = false;
 
   async function load(lane: number, epoch: number, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures += 1) {
       try {
         await barrier.awaitCurrent(signal);
-        const gained = await loadUnderFence(lane, epoch);
+        const gained = await inTurn(lane, () => loadUnderFence(lane, epoch, signal));
         if (gained === undefined) return leases.refused(lane, epoch);
         signal.throwIfAborted();
         loading.delete(lane);
@@ -54,8 +57,21 @@ export function createLaneKeeper(deps: {
     return undefined;
   }
 
-  function loadUnderFence(lane: number, epoch: number): Promise<GainedLane | undefined> {
-    return transaction(pool, async (client) => {
+  /** Each lane waits for one of the few places. */
+  function inTurn<Result>(lane: number, work: () => Promise<Result>): Promise<Result> {
+    const place = lane % LOADS_AT_A_TIME;
+    const result = (lastLoads[place] ?? Promise.resolve()).then(work);
+    lastLoads[place] = result.catch(() => undefined);
+    return result;
+  }
+
+  async function loadUnderFence(
+    lane: number,
+    epoch: number,
+    signal: AbortSignal,
+  ): Promise<GainedLane | undefined> {
+    signal.throwIfAborted();
+    return await transaction(pool, async (client) => {
       const held = await leases.fence(client, [{ lane, epoch }]);
       return held.has(lane) ? await loadLane(client, lane, epoch) : undefined;
     });

@@ -1,4 +1,5 @@
 import type { Client, Pool } from '@billhook/postgres';
+import { ConfigurationError } from '@billhook/runtime';
 
 import type { EventMark } from '../engine/lane-window.ts';
 import type { GainedLane } from '../engine/lanes.ts';
@@ -7,8 +8,22 @@ import { readCursors } from './cursors.ts';
 import { endpointIdOf, eventIdOf } from './ids.ts';
 import { readAnswers } from './late-answers.ts';
 
-/** Makes the progress rows of all lanes, once. */
+/**
+ * Makes the progress rows of all lanes, once.
+ *
+ * @throws ConfigurationError when there are rows of another number of lanes: those that nobody reads
+ *   would be lost in silence.
+ */
 export async function addLanes(pool: Pool, lanes: number): Promise<void> {
+  const { rows } = await pool.query<{ count: bigint }>(
+    'select count(*) as count from dispatcher.lane_progress',
+  );
+  const known = Number(rows[0]?.count ?? 0);
+  if (known !== 0 && known !== lanes) {
+    throw new ConfigurationError(
+      `BILLHOOK_LANES is ${lanes}, but the store was created with ${known} lanes: set it to ${known}.`,
+    );
+  }
   await pool.query(
     `insert into dispatcher.lane_progress (lane)
      select * from generate_series(0, $1::int - 1)

@@ -317,6 +317,10 @@ describe('progress', () => {
     });
   });
 
+  test('another number of lanes than the store has is refused', async () => {
+    await expect(addLanes(pool, LANE)).rejects.toThrow(`was created with ${LANE + 1} lanes`);
+  });
+
   test('a successor learns where cursors stand, until they end', async () => {
     const cursor = { position: 8, mark: { id: event(8).id, offset: 120 } };
     const atStart = { position: 0, mark: undefined };

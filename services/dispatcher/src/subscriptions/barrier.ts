@@ -27,16 +27,21 @@ export function createRevisionBarrier(deps: {
 }): RevisionBarrier {
   const { source, watch, log } = deps;
   const askCurrentRevision = shareCalls(() => source.currentRevision());
+  /** Said once, however many wait for it. */
+  let isSilent = false;
 
   async function askUntilAnswered(signal: AbortSignal): Promise<number> {
     for (let failures = 1; ; failures += 1) {
       // Nobody would be there for the answer, nor for the failure once the client is closed.
       signal.throwIfAborted();
       try {
-        return await unlessAborted(askCurrentRevision(), signal);
+        const revision = await unlessAborted(askCurrentRevision(), signal);
+        isSilent = false;
+        return revision;
       } catch (error) {
         signal.throwIfAborted();
-        if (failures === 1) {
+        if (!isSilent) {
+          isSilent = true;
           log.warn({ err: error }, 'the current revision of the subscriptions is not known');
         }
         await backOff(ASK_BACKOFF, failures, signal);
