@@ -92,6 +92,8 @@ export function createLaneChecker(deps: {
       return halt(led, `the topic ends with ${id} at position ${position}, the store does not`);
     }
     const expected = cursor.offset + 1;
+    led.isCompared = true;
+    if (edges.ends.high === expected && last?.id === cursor.eventId) return resume(led);
     const isBehind = edges.ends.high < expected;
     if (isBehind) {
       log.warn(
@@ -118,7 +120,8 @@ export function createLaneChecker(deps: {
       const doubtful: LedLane[] = [];
       for (const led of lanes) {
         const high = ends[led.lane]?.high;
-        if (high === led.cursor.offset + 1 && led.strayFrom === undefined) resume(led);
+        const fits = high === led.cursor.offset + 1 && led.strayFrom === undefined;
+        if (fits && led.isCompared) resume(led);
         else doubtful.push(led);
       }
       if (doubtful.length === 0) return;

@@ -30,6 +30,11 @@ export interface LedLane {
    * be missing. Undefined while none is known.
    */
   strayFrom: number | undefined;
+  /**
+   * Whether its cursor was compared with the topic since the lane was taken: the leader before may have
+   * ended right after it had sent something.
+   */
+  isCompared: boolean;
   /** Ends with the batch that is under way. It does not reject. */
   underWay: Promise<void>;
   /** Since when a batch is under way, monotonic clock; Infinity when none is. */

@@ -134,6 +134,7 @@ function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): Led
     cursor: START,
     haltReason: undefined,
     strayFrom: undefined,
+    isCompared: false,
     underWay: Promise.resolve(),
     sendingSinceMs: Infinity,
   };
