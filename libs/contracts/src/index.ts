@@ -9,7 +9,9 @@ export * as deliveryV1 from './generated/billhook/delivery/v1/delivery_service.t
 export * as googleRpc from './generated/google/rpc/error_details.ts';
 export { Status } from './generated/google/rpc/status.ts';
 export { Money } from './generated/google/type/money.ts';
+export { Duration } from './generated/google/protobuf/duration.ts';
 export { Timestamp } from './generated/google/protobuf/timestamp.ts';
+export { readDurationMs, writeDurationMs } from './duration.ts';
 export { readTimestampMs, writeTimestampMs } from './timestamp.ts';
 
 /** The folder of the `.proto` files, for clients that load them at run time. */

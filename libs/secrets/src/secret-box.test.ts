@@ -51,6 +51,32 @@ describe('a box', () => {
   });
 });
 
+describe('the headers of an endpoint', () => {
+  const box = createSecretBox([oldKey]);
+
+  test('are opened as they were closed, in their order', () => {
+    const header = fc.record({ name: fc.string(), value: fc.string() });
+    fc.assert(
+      fc.property(fc.array(header), (headers) => {
+        const ciphertext = box.encryptHeaders(headers, endpointId);
+        expect(box.decryptHeaders(ciphertext, endpointId)).toEqual(headers);
+      }),
+    );
+  });
+
+  test('are no secret, and a secret is no headers', () => {
+    const headers = box.encryptHeaders([{ name: 'a', value: 'b' }], endpointId);
+    expect(() => box.decrypt(headers, endpointId)).toThrow(SecretBoxError);
+    const secret = box.encrypt('[["a","b"]]', endpointId);
+    expect(() => box.decryptHeaders(secret, endpointId)).toThrow(SecretBoxError);
+  });
+
+  test('of another endpoint are not opened', () => {
+    const headers = box.encryptHeaders([{ name: 'a', value: 'b' }], endpointId);
+    expect(() => box.decryptHeaders(headers, 'ep_2')).toThrow(SecretBoxError);
+  });
+});
+
 describe('while keys are rotated', () => {
   test('the first key encrypts, and all decrypt', () => {
     const ciphertext = createSecretBox([oldKey]).encrypt('whsec_x', endpointId);

@@ -1,11 +1,17 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { readHeaders, writeHeaders } from './headers.ts';
+import type { EndpointHeader } from './headers.ts';
 
-/** Encrypts the secrets of endpoints at rest. */
+/** Encrypts the secrets of endpoints, and the headers of their own, at rest. */
 export interface SecretBox {
   /** Encrypts with the first key. The result opens for the same endpoint only. */
   encrypt(secret: string, endpointId: string): Buffer;
   /** @throws SecretBoxError when no key fits, or the bytes belong to another endpoint. */
   decrypt(ciphertext: Uint8Array, endpointId: string): string;
+  /** Encrypts all headers of an endpoint as one, so that none of them can be exchanged. */
+  encryptHeaders(headers: readonly EndpointHeader[], endpointId: string): Buffer;
+  /** @throws SecretBoxError as `decrypt`, and for what is a secret. */
+  decryptHeaders(ciphertext: Uint8Array, endpointId: string): readonly EndpointHeader[];
   /** Whether the first key made the bytes; else they should be encrypted anew. */
   isCurrent(ciphertext: Uint8Array): boolean;
   /** Makes the value by which the same keys are known again, to be kept beside the secrets. */
@@ -40,8 +46,9 @@ const NONCE_LENGTH = 12;
 const HEADER_LENGTH = FORMAT_LENGTH + KEY_ID_LENGTH + NONCE_LENGTH;
 const CIPHER = 'aes-256-gcm';
 
-/** What the tag covers beside the bytes, so that neither kind can stand in for the other. */
+/** What the tag covers beside the bytes, so that no kind can stand in for another. */
 const SECRET_SCOPE = 'billhook endpoint secret\0';
+const HEADERS_SCOPE = 'billhook endpoint headers\0';
 const CHECK_SCOPE = 'billhook key check\0';
 const CHECK_TEXT = 'billhook';
 
@@ -60,6 +67,10 @@ export function createSecretBox(keys: readonly string[]): SecretBox {
   return {
     encrypt: (secret, endpointId) => seal(first, secret, SECRET_SCOPE + endpointId),
     decrypt: (ciphertext, endpointId) => open(all, ciphertext, SECRET_SCOPE + endpointId),
+    encryptHeaders: (headers, endpointId) =>
+      seal(first, writeHeaders(headers), HEADERS_SCOPE + endpointId),
+    decryptHeaders: (ciphertext, endpointId) =>
+      readHeaders(open(all, ciphertext, HEADERS_SCOPE + endpointId)),
     isCurrent: (ciphertext) => keyIdOf(ciphertext).equals(first.id),
     createCheckValue: () => seal(first, CHECK_TEXT, CHECK_SCOPE),
     verifies: (checkValue) => {
