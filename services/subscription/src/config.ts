@@ -8,6 +8,8 @@ export interface SubscriptionConfig {
   readonly secretKeys: readonly string[];
   /** CIDRs that an endpoint may have although they are internal. */
   readonly allowDestinations: readonly string[];
+  /** The deadline of an exchange; no endpoint may have a longer one. */
+  readonly deliveryTimeoutMs: number;
   readonly requestIdRetentionMs: number;
   readonly shutdownTimeoutMs: number;
 }
@@ -37,6 +39,7 @@ export function subscriptionConfig(
     databaseUrl: storage.databaseUrl,
     secretKeys: storage.secretKeys,
     allowDestinations: settings.allowDestinations,
+    deliveryTimeoutMs: settings.deliveryTimeoutMs,
     requestIdRetentionMs: settings.requestIdRetentionMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
   };

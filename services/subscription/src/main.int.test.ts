@@ -54,12 +54,18 @@ test('it runs alone, logs no secret and no key, and stops cleanly', async () => 
   const { secret, endpoint } = await call(client.register, webhook, options);
   const endpointId = endpoint?.endpointId ?? '';
   const rotated = await call(client.rotateSecret, { endpointId }, options);
+  const header = { name: 'authorization', value: 'Bearer of-the-endpoint' };
+  const update = { endpointId, headers: [header, { ...header, name: 'x-key' }] };
+  await call(client.updateEndpoint, subscriptionV1.UpdateEndpointRequest.create(update), options);
+  const bad = { endpointId, headers: [{ ...header, value: `${header.value}\n` }] };
+  const refused = subscriptionV1.UpdateEndpointRequest.create(bad);
+  await expect(call(client.updateEndpoint, refused, options)).rejects.toThrow('headers[0].value');
   client.close();
   child.kill('SIGTERM');
   child.kill('SIGTERM');
   const { code, output } = await finished;
   expect(code).toBe(0);
-  for (const hidden of [secret, rotated.secret, key]) {
+  for (const hidden of [secret, rotated.secret, key, header.value]) {
     expect(hidden).not.toBe('');
     expect(output).not.toContain(hidden);
   }

@@ -63,6 +63,7 @@ export async function startSubscriptionService(
     store,
     reader: createEndpointReader({ pool, revisionPool }),
     policy: createAddressPolicy({ allow: config.allowDestinations }),
+    maxTimeoutMs: config.deliveryTimeoutMs,
     watch: { log: createWatchLog(pool), bell },
   });
   const server = await startGrpcServer({ address: config.address, services: [service], log });

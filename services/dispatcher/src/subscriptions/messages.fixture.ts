@@ -19,6 +19,8 @@ export function endpoint(parts: {
       },
     })),
     secrets: [{ ciphertext: Buffer.from(parts.endpointId), validUntil: undefined }],
+    encryptedHeaders: Buffer.alloc(0),
+    timeout: undefined,
   };
 }
 

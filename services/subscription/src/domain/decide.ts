@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ServiceError } from '@billhook/runtime';
+import type { EndpointHeader } from '@billhook/secrets';
 import type { Endpoint, EndpointChanges, EndpointEvent } from './endpoint.ts';
 
 /** What a caller wants done, with fields that are valid by themselves. */
@@ -7,12 +9,17 @@ export type EndpointCommand =
   | { readonly kind: 'register'; readonly event: string; readonly url: string }
   | { readonly kind: 'unregister'; readonly event: string; readonly url: string }
   /** Meant for the endpoint that has the id. */
-  | { readonly kind: 'update'; readonly changes: EndpointChanges }
+  | { readonly kind: 'update'; readonly changes: RequestedChanges }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'enable' }
   | DisableEndpoint
   | { readonly kind: 'rotate_secret' };
+
+/** New values of the fields that are there, with the values of headers, in the order of their names. */
+export interface RequestedChanges extends Omit<EndpointChanges, 'headerNames'> {
+  readonly headers?: readonly EndpointHeader[];
+}
 
 export interface DisableEndpoint {
   readonly kind: 'disable';
@@ -27,6 +34,8 @@ export interface EndpointSituation {
   readonly endpoint: Endpoint | undefined;
   /** The endpoint that has the URL which an update asks for, if there is one. */
   readonly urlHolder: Endpoint | undefined;
+  /** The headers that the endpoint has, when an update asks for others. */
+  readonly headers: readonly EndpointHeader[];
   readonly recordedAtMs: number;
 }
 
@@ -125,20 +134,51 @@ function decideChange(
 }
 
 function decideUpdate(
-  { url, description }: EndpointChanges,
+  requested: RequestedChanges,
   endpoint: Endpoint,
-  { urlHolder }: EndpointSituation,
+  { urlHolder, headers }: EndpointSituation,
 ): EndpointDecision {
   if (urlHolder !== undefined && urlHolder.endpointId !== endpoint.endpointId) {
     return refused(urlTaken(urlHolder));
   }
   const changes: EndpointChanges = {
-    ...(url === undefined || url === endpoint.url ? {} : { url }),
-    ...(description === undefined || description === endpoint.description ? {} : { description }),
+    ...otherValues(requested, endpoint),
+    ...otherHeaders(requested, headers),
   };
   return Object.keys(changes).length === 0
     ? accepted()
     : accepted({ type: 'endpoint_updated', changes });
+}
+
+const PLAIN_FIELDS = [
+  'url',
+  'description',
+  'rateLimitPerSecond',
+  'timeoutMs',
+  'maxInFlight',
+] as const;
+
+/** What is asked for beside headers, without what is so already. */
+function otherValues(
+  { headers: _headers, ...requested }: RequestedChanges,
+  endpoint: Endpoint,
+): EndpointChanges {
+  for (const field of PLAIN_FIELDS) {
+    if (requested[field] === endpoint[field]) {
+      delete requested[field];
+    }
+  }
+  return requested;
+}
+
+function otherHeaders(
+  { headers }: RequestedChanges,
+  present: readonly EndpointHeader[],
+): EndpointChanges {
+  if (headers === undefined || isDeepStrictEqual(headers, present)) {
+    return {};
+  }
+  return { headerNames: headers.map(({ name }) => name) };
 }
 
 /** A report on an endpoint that was enabled or got another URL since is out of date. */

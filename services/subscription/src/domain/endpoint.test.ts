@@ -1,7 +1,8 @@
+import type { EndpointHeader } from '@billhook/secrets';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, MAX_SUBSCRIPTIONS_PER_ENDPOINT, PREVIOUS_SECRET_VALID_MS } from './decide.ts';
-import type { EndpointCommand } from './decide.ts';
+import type { EndpointCommand, EndpointDecision } from './decide.ts';
 import { evolve, stateOf } from './endpoint.ts';
 import type { Endpoint, EndpointEvent } from './endpoint.ts';
 
@@ -31,7 +32,7 @@ function replay(...events: readonly EndpointEvent[]): Endpoint {
 const active = replay(created, added('a'));
 
 function decideOn(endpoint: Endpoint | undefined, command: EndpointCommand, urlHolder?: Endpoint) {
-  const decision = decide(command, { endpoint, urlHolder, recordedAtMs: 99 });
+  const decision = decide(command, { endpoint, urlHolder, headers: [], recordedAtMs: 99 });
   return decision.kind === 'accepted'
     ? decision.events
     : `${decision.error.code} ${decision.error.reason}`;
@@ -44,6 +45,10 @@ describe('the history of an endpoint', () => {
       version: 2,
       url,
       description: '',
+      headerNames: [],
+      rateLimitPerSecond: null,
+      timeoutMs: null,
+      maxInFlight: null,
       paused: false,
       disabledReason: null,
       subscriptions: [{ event: 'a', registeredAtMs: 5 }],
@@ -155,6 +160,35 @@ describe('changing an endpoint', () => {
     expect(decideOn(active, { kind: 'update', changes: { url } }, active)).toEqual([]);
   });
 
+  test('an update gives limits and headers, and takes them back', () => {
+    const given = { rateLimitPerSecond: 0.5, timeoutMs: 2_000, maxInFlight: 3 };
+    const headers = [{ name: 'authorization', value: 'Bearer x' }];
+    expect(decideOn(active, { kind: 'update', changes: { ...given, headers } })).toEqual([
+      { type: 'endpoint_updated', changes: { ...given, headerNames: ['authorization'] } },
+    ]);
+    const limited = replay(created, { type: 'endpoint_updated', changes: given });
+    expect(limited).toMatchObject(given);
+    expect(decideOn(limited, { kind: 'update', changes: given })).toEqual([]);
+    const taken = { rateLimitPerSecond: null, timeoutMs: null, maxInFlight: null };
+    expect(decideOn(limited, { kind: 'update', changes: taken })).toEqual([
+      { type: 'endpoint_updated', changes: taken },
+    ]);
+  });
+
+  test('headers change when a value does, and no event holds it', () => {
+    const headers = [{ name: 'x-key', value: 'old' }];
+    const update = (value: string): EndpointDecision =>
+      decide(
+        { kind: 'update', changes: { headers: [{ name: 'x-key', value }] } },
+        { endpoint: active, urlHolder: undefined, headers, recordedAtMs: 99 },
+      );
+    expect(update('old')).toEqual({ kind: 'accepted', events: [] });
+    expect(update('new')).toEqual({
+      kind: 'accepted',
+      events: [{ type: 'endpoint_updated', changes: { headerNames: ['x-key'] } }],
+    });
+  });
+
   test('an update to a URL that another endpoint has is refused', () => {
     const other = { ...active, endpointId: 'ep_2', url: otherUrl };
     const update: EndpointCommand = { kind: 'update', changes: { url: otherUrl } };
@@ -190,7 +224,14 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
   fc.record({
     kind: fc.constant('update' as const),
     changes: fc.record(
-      { url: fc.constantFrom(url, otherUrl), description: fc.constantFrom('', 'x') },
+      {
+        url: fc.constantFrom(url, otherUrl),
+        description: fc.constantFrom('', 'x'),
+        headers: fc.constantFrom([], [{ name: 'a', value: '1' }], [{ name: 'a', value: '2' }]),
+        rateLimitPerSecond: fc.constantFrom(null, 1, 2),
+        timeoutMs: fc.constantFrom(null, 100),
+        maxInFlight: fc.constantFrom(null, 1),
+      },
       { requiredKeys: [] },
     ),
   }),
@@ -200,18 +241,23 @@ test('whatever is asked for, what is decided can follow, and a repeat changes no
   fc.assert(
     fc.property(fc.array(commands, { maxLength: 40 }), (asked) => {
       let endpoint: Endpoint | undefined;
+      let headers: readonly EndpointHeader[] = [];
       let revision = 0;
+      const decideNow = (command: EndpointCommand): EndpointDecision =>
+        decide(command, { endpoint, urlHolder: undefined, headers, recordedAtMs: revision });
       for (const command of asked) {
-        const first = decide(command, { endpoint, urlHolder: undefined, recordedAtMs: revision });
+        const first = decideNow(command);
         for (const event of first.kind === 'accepted' ? first.events : []) {
           revision += 1;
           endpoint = evolve(endpoint, { ...key, event, revision, recordedAtMs: revision });
         }
         expect(endpoint?.subscriptions.length).not.toBe(0);
+        if (endpoint === undefined) headers = [];
+        else if (command.kind === 'update') headers = command.changes.headers ?? headers;
+        expect(endpoint?.headerNames ?? []).toEqual(headers.map(({ name }) => name));
         const isRepeatable = command.kind !== 'unregister' && command.kind !== 'rotate_secret';
         if (first.kind === 'accepted' && isRepeatable) {
-          const again = decide(command, { endpoint, urlHolder: undefined, recordedAtMs: revision });
-          expect(again).toEqual({ kind: 'accepted', events: [] });
+          expect(decideNow(command)).toEqual({ kind: 'accepted', events: [] });
         }
       }
     }),

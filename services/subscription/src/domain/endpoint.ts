@@ -15,6 +15,12 @@ export type EndpointEvent =
 export interface EndpointChanges {
   readonly url?: string;
   readonly description?: string;
+  /** The headers of its own, which have other values now. The values are secrets, and no part of it. */
+  readonly headerNames?: readonly string[];
+  /** Deliveries per second; `null`, here and below: none of its own any more. */
+  readonly rateLimitPerSecond?: number | null;
+  readonly timeoutMs?: number | null;
+  readonly maxInFlight?: number | null;
 }
 
 /** Whose endpoint, and which. */
@@ -36,6 +42,14 @@ export interface Endpoint extends EndpointKey {
   /** In its WHATWG serialisation, without a fragment. */
   readonly url: string;
   readonly description: string;
+  /** In lower case and in order. */
+  readonly headerNames: readonly string[];
+  /** Deliveries per second; `null`, here and below: none of its own. */
+  readonly rateLimitPerSecond: number | null;
+  /** The deadline of one exchange. */
+  readonly timeoutMs: number | null;
+  /** Deliveries under way at a time. */
+  readonly maxInFlight: number | null;
   readonly paused: boolean;
   /** A stable word; `null` when it is not disabled. */
   readonly disabledReason: string | null;
@@ -128,6 +142,10 @@ function created(change: RecordedChange, url: string): Endpoint {
     version: 1,
     url,
     description: '',
+    headerNames: [],
+    rateLimitPerSecond: null,
+    timeoutMs: null,
+    maxInFlight: null,
     paused: false,
     disabledReason: null,
     subscriptions: [],

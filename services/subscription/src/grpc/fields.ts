@@ -1,17 +1,12 @@
 import { parseWebhookUrl } from '@billhook/destinations';
-import { decodePageToken, pageSize, requirePattern, requireText } from '@billhook/grpc';
+import { decodePageToken, pageSize, requirePattern } from '@billhook/grpc';
 import type { PageScope } from '@billhook/grpc';
-import type { subscriptionV1 } from '@billhook/contracts';
 import { invalidField } from '@billhook/runtime';
 
 const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
 const EVENT = /^(?:\*|[A-Za-z][A-Za-z0-9_.-]{0,127})$/;
 const DISABLED_REASON = /^[a-z][a-z0-9_]{0,63}$/;
-const MAX_DESCRIPTION_CHARACTERS = 1_024;
 const PAGE_SIZE = { default: 50, max: 1_000 };
-const UPDATABLE_PATHS = ['url', 'description'] as const;
-
-type UpdatablePath = (typeof UPDATABLE_PATHS)[number];
 
 /** The address of a receiver, in the form in which it is kept and compared. */
 export interface UrlField {
@@ -54,42 +49,6 @@ export function requireRevision(revision: bigint): number {
     throw invalidField('revision', 'REVISION_INVALID', 'must be a revision that was given out');
   }
   return Number(revision);
-}
-
-/** What an update asks for; a field that is not named does not change. */
-export interface RequestedUpdate {
-  readonly url?: UrlField;
-  readonly description?: string;
-}
-
-/** Without a mask (an empty one counts as none) the populated fields change. */
-export function readUpdate(request: subscriptionV1.UpdateEndpointRequest): RequestedUpdate {
-  const paths = readMask(request.updateMask ?? []);
-  const isNamed = (path: UpdatablePath) =>
-    paths === undefined ? request[path] !== undefined : paths.includes(path);
-  const rule = { field: 'description', maxLength: MAX_DESCRIPTION_CHARACTERS };
-  return {
-    ...(isNamed('url') ? { url: requireUrl(request.url ?? '') } : {}),
-    ...(isNamed('description')
-      ? { description: requireText(request.description ?? '', rule) }
-      : {}),
-  };
-}
-
-/** @returns undefined when there is no mask. */
-function readMask(paths: readonly string[]): readonly UpdatablePath[] | undefined {
-  if (paths.length === 0) {
-    return undefined;
-  }
-  if (paths.includes('*')) {
-    return UPDATABLE_PATHS;
-  }
-  const named = UPDATABLE_PATHS.filter((path) => paths.includes(path));
-  if (!paths.every((path) => named.some((known) => known === path))) {
-    const description = `must name nothing but ${UPDATABLE_PATHS.join(', ')}, or "*"`;
-    throw invalidField('update_mask', 'UNKNOWN_PATH', description);
-  }
-  return named;
 }
 
 /** Which part of a list a caller wants. */

@@ -10,10 +10,10 @@ import type { Endpoint, EndpointEvent, EndpointKey, Subscription } from '../doma
 import { toEndpointMessage, toSubscriptionMessage } from '../protobuf/endpoint-message.ts';
 import { writeTimestampMs } from '@billhook/contracts';
 import { createEndpointId } from './endpoint-ids.ts';
+import { readUpdate } from './endpoint-update.ts';
 import {
   readEndpointPage,
   readSubscriptionPage,
-  readUpdate,
   requireDisabledReason,
   requireEndpointId,
   requireEvent,
@@ -74,6 +74,8 @@ export interface SubscriptionServiceDeps {
   readonly store: EventStore<AddressedCommand, CommandAnswer>;
   readonly reader: EndpointReader;
   readonly policy: AddressPolicy;
+  /** The longest time-out that an endpoint may have. */
+  readonly maxTimeoutMs: number;
   readonly watch: WatchDeps;
 }
 
@@ -175,14 +177,10 @@ function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
   return {
     updateEndpoint: async (request, context) => {
       requireEndpointId(request.endpointId);
-      const { url, description } = readUpdate(request);
+      const { changes, url } = readUpdate(request, deps);
       if (url !== undefined) {
         await requireReachable(url.hostname, deps.policy);
       }
-      const changes = {
-        ...(url === undefined ? {} : { url: url.url }),
-        ...(description === undefined ? {} : { description }),
-      };
       return change(request.endpointId, { kind: 'update', changes }, context);
     },
     pauseEndpoint: ({ endpointId }, context) => change(endpointId, { kind: 'pause' }, context),

@@ -1,8 +1,9 @@
 import type { Aggregate } from '@billhook/event-store';
 import type { Client } from '@billhook/postgres';
 import { createSecret } from '@billhook/secrets';
-import type { SecretBox } from '@billhook/secrets';
+import type { EndpointHeader, SecretBox } from '@billhook/secrets';
 import { decide } from '../domain/decide.ts';
+import type { EndpointCommand } from '../domain/decide.ts';
 import type { Endpoint, EndpointEvent, EndpointKey } from '../domain/endpoint.ts';
 import type { AddressedCommand, CommandAnswer } from '../grpc/subscription-service.ts';
 import { encodeEndpointEvent } from '../protobuf/endpoint-events.ts';
@@ -13,16 +14,20 @@ import {
   saveSubscriptions,
 } from './endpoint-table.ts';
 import type { TenantUrl } from './endpoint-table.ts';
+import { deleteHeaders, loadHeaders, saveHeaders } from './header-table.ts';
 import { LANE, SCHEMA } from './migrations.ts';
 import { deleteSecrets, expireSecrets, insertSecrets } from './secret-table.ts';
 import { createWorkingEndpoints } from './working-endpoints.ts';
 import type { WorkingEndpoints } from './working-endpoints.ts';
+import { createWorkingHeaders } from './working-headers.ts';
+import type { WorkingHeaders } from './working-headers.ts';
 import { createWorkingSecrets } from './working-secrets.ts';
 import type { WorkingSecrets } from './working-secrets.ts';
 
 export interface Working {
   readonly endpoints: WorkingEndpoints;
   readonly secrets: WorkingSecrets;
+  readonly headers: WorkingHeaders;
 }
 
 /** What the event store needs to know of endpoints. Secrets are made in the same transaction. */
@@ -30,17 +35,22 @@ export function createEndpointAggregate(
   secretBox: SecretBox,
 ): Aggregate<AddressedCommand, Working, CommandAnswer> {
   return {
-    load: loadWorking,
+    load: (client, commands) => loadWorking(client, secretBox, commands),
     version: (working, { tenant, streamId }) =>
       working.endpoints.version({ tenant, endpointId: streamId }),
-    decide({ endpoints, secrets }, addressed, { recordedAtMs }) {
+    decide(working, addressed, { recordedAtMs }) {
+      const { endpoints, secrets } = working;
+      const { tenant, command } = addressed;
       const found = findEndpoint(endpoints, addressed);
-      const urlHolder = findUrlHolder(endpoints, addressed);
-      const decision = decide(addressed.command, { endpoint: found, urlHolder, recordedAtMs });
+      const decision = decide(command, {
+        endpoint: found,
+        urlHolder: findUrlHolder(endpoints, addressed),
+        headers: findHeaders(working, addressed),
+        recordedAtMs,
+      });
       if (decision.kind === 'refused') {
         return decision;
       }
-      const { tenant } = addressed;
       const endpointId = found?.endpointId ?? addressed.streamId;
       let endpoint = found;
       for (const event of decision.events) {
@@ -50,6 +60,7 @@ export function createEndpointAggregate(
       if (endpoint === undefined) {
         throw new Error(`A command on endpoint ${endpointId} was accepted and made none`);
       }
+      replaceHeaders(working, command, { endpointId, events: decision.events });
       const newSecret = makeSecret(secrets, { secretBox, endpointId, events: decision.events });
       const events = decision.events.map((event) => ({
         type: event.type,
@@ -88,6 +99,33 @@ function findUrlHolder(
     : undefined;
 }
 
+/** Only an endpoint that the caller may see: a command names any id. */
+function findHeaders(
+  { endpoints, headers }: Working,
+  { tenant, streamId: endpointId, command }: AddressedCommand,
+): readonly EndpointHeader[] {
+  const isAsked = asksForHeaders(command) && endpoints.byId({ tenant, endpointId }) !== undefined;
+  return isAsked ? headers.of(endpointId) : [];
+}
+
+function asksForHeaders(command: EndpointCommand): boolean {
+  return command.kind === 'update' && command.changes.headers !== undefined;
+}
+
+/** Keeps the values of which the events tell no more than the names. */
+function replaceHeaders(
+  { headers }: Working,
+  command: EndpointCommand,
+  made: { readonly endpointId: string; readonly events: readonly EndpointEvent[] },
+): void {
+  const isNew = made.events.some(
+    (event) => event.type === 'endpoint_updated' && event.changes.headerNames !== undefined,
+  );
+  if (isNew && command.kind === 'update') {
+    headers.replace(made.endpointId, command.changes.headers ?? []);
+  }
+}
+
 /** Makes the secret that the events ask for, if they do. */
 function makeSecret(
   secrets: WorkingSecrets,
@@ -113,15 +151,25 @@ function makeSecret(
 
 async function loadWorking(
   client: Client,
+  secretBox: SecretBox,
   commands: readonly AddressedCommand[],
 ): Promise<Working> {
   const keys = commands.flatMap((addressed) => keyOf(addressed) ?? []);
   const urls = commands.flatMap((addressed) => urlOf(addressed) ?? []);
+  const withHeaders = commands.filter(({ command }) => asksForHeaders(command));
   const loaded = await loadEndpoints(client, { keys, urls });
+  const headers =
+    withHeaders.length === 0
+      ? []
+      : await loadHeaders(
+          client,
+          withHeaders.map(({ streamId }) => streamId),
+        );
   const revision = await readLockedRevision(client);
   return {
     endpoints: createWorkingEndpoints(loaded, revision),
     secrets: createWorkingSecrets(),
+    headers: createWorkingHeaders(secretBox, headers),
   };
 }
 
@@ -156,12 +204,17 @@ async function readLockedRevision(client: Client): Promise<number> {
   return Number(rows[0]?.position);
 }
 
-async function saveWorking(client: Client, { endpoints, secrets }: Working): Promise<void> {
+async function saveWorking(
+  client: Client,
+  { endpoints, secrets, headers }: Working,
+): Promise<void> {
   const removed = endpoints.removed();
   const changed = endpoints.changed();
   const expiries = secrets.expiries();
   const gone = new Set(removed);
   const added = secrets.added().filter(({ endpointId }) => !gone.has(endpointId));
+  const withHeaders = headers.changed().filter(({ endpointId }) => !gone.has(endpointId));
+  const withoutHeaders = [...headers.cleared(), ...removed];
   if (removed.length > 0) {
     await deleteEndpoints(client, removed);
     await deleteSecrets(client, removed);
@@ -175,5 +228,11 @@ async function saveWorking(client: Client, { endpoints, secrets }: Working): Pro
   }
   if (added.length > 0) {
     await insertSecrets(client, added);
+  }
+  if (withHeaders.length > 0) {
+    await saveHeaders(client, withHeaders);
+  }
+  if (withoutHeaders.length > 0) {
+    await deleteHeaders(client, withoutHeaders);
   }
 }

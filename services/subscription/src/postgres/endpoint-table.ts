@@ -6,8 +6,9 @@ import { SCHEMA } from './migrations.ts';
 /** An endpoint's columns; its subscriptions as two arrays in the order of the event names. */
 export const ENDPOINT_COLUMNS = `
   endpoint.endpoint_id, endpoint.tenant, endpoint.version, endpoint.url, endpoint.description,
-  endpoint.paused, endpoint.disabled_reason, endpoint.created_at_ms, endpoint.updated_at_ms,
-  endpoint.renewed_at_revision, subscribed.events, subscribed.registered_at_ms`;
+  endpoint.header_names, endpoint.rate_limit_per_second, endpoint.timeout_ms,
+  endpoint.max_in_flight, endpoint.paused, endpoint.disabled_reason,
+  endpoint.created_at_ms, endpoint.updated_at_ms, endpoint.renewed_at_revision, subscribed.events, subscribed.registered_at_ms`;
 
 export const ENDPOINT_SOURCE = `
   ${SCHEMA}.endpoint
@@ -24,6 +25,10 @@ export interface EndpointRow {
   readonly version: bigint;
   readonly url: string;
   readonly description: string;
+  readonly header_names: readonly string[];
+  readonly rate_limit_per_second: number | null;
+  readonly timeout_ms: number | null;
+  readonly max_in_flight: number | null;
   readonly paused: boolean;
   readonly disabled_reason: string | null;
   readonly created_at_ms: bigint;
@@ -65,15 +70,26 @@ where endpoint.endpoint_id in (
   return rows.map(toEndpoint);
 }
 
-/** Writes endpoints, new ones and changed ones, without their subscriptions. */
+/**
+ * Writes endpoints, new ones and changed ones, without their subscriptions. No name of a header holds
+ * a space, so that the lists of them travel as one text each: of arrays of arrays, Postgres makes one.
+ */
 export async function saveEndpoints(client: Client, endpoints: readonly Endpoint[]): Promise<void> {
   await client.query({
     name: 'save_endpoints',
     text: `
 insert into ${SCHEMA}.endpoint (endpoint_id, tenant, version, url, description, paused,
-  disabled_reason, created_at_ms, updated_at_ms, renewed_at_revision)
-select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[],
-  $7::text[], $8::bigint[], $9::bigint[], $10::bigint[])
+  disabled_reason, created_at_ms, updated_at_ms, renewed_at_revision, header_names,
+  rate_limit_per_second, timeout_ms, max_in_flight)
+select endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
+  updated_at_ms, renewed_at_revision, string_to_array(header_names, ' '), rate_limit_per_second,
+  timeout_ms, max_in_flight
+from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[],
+  $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::double precision[],
+  $13::integer[], $14::integer[])
+  as saved (endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
+    updated_at_ms, renewed_at_revision, header_names, rate_limit_per_second, timeout_ms,
+    max_in_flight)
 on conflict (endpoint_id) do update set
   version = excluded.version,
   url = excluded.url,
@@ -81,7 +97,11 @@ on conflict (endpoint_id) do update set
   paused = excluded.paused,
   disabled_reason = excluded.disabled_reason,
   updated_at_ms = excluded.updated_at_ms,
-  renewed_at_revision = excluded.renewed_at_revision`,
+  renewed_at_revision = excluded.renewed_at_revision,
+  header_names = excluded.header_names,
+  rate_limit_per_second = excluded.rate_limit_per_second,
+  timeout_ms = excluded.timeout_ms,
+  max_in_flight = excluded.max_in_flight`,
     values: [
       endpoints.map((endpoint) => toUuid(endpoint.endpointId)),
       endpoints.map((endpoint) => endpoint.tenant),
@@ -93,6 +113,10 @@ on conflict (endpoint_id) do update set
       endpoints.map((endpoint) => endpoint.createdAtMs),
       endpoints.map((endpoint) => endpoint.updatedAtMs),
       endpoints.map((endpoint) => endpoint.renewedAtRevision),
+      endpoints.map((endpoint) => endpoint.headerNames.join(' ')),
+      endpoints.map((endpoint) => endpoint.rateLimitPerSecond),
+      endpoints.map((endpoint) => endpoint.timeoutMs),
+      endpoints.map((endpoint) => endpoint.maxInFlight),
     ],
   });
 }
@@ -182,6 +206,10 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     version: Number(row.version),
     url: row.url,
     description: row.description,
+    headerNames: row.header_names,
+    rateLimitPerSecond: row.rate_limit_per_second,
+    timeoutMs: row.timeout_ms,
+    maxInFlight: row.max_in_flight,
     paused: row.paused,
     disabledReason: row.disabled_reason,
     subscriptions: row.events.map((event, index) => ({

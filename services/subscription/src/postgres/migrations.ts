@@ -50,7 +50,20 @@ create table ${SCHEMA}.key_check (
   check_value bytea not null
 );`;
 
+/** Headers are kept like secrets: encrypted, and apart from the read model. */
+const addEndpointSettings = `
+alter table ${SCHEMA}.endpoint
+  add column header_names text[] not null default '{}',
+  add column rate_limit_per_second double precision,
+  add column timeout_ms integer,
+  add column max_in_flight integer;
+create table ${SCHEMA}.headers (
+  endpoint_id uuid primary key,
+  ciphertext bytea not null
+);`;
+
 export const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
   { number: 2, name: 'endpoints', sql: createEndpointTables },
+  { number: 3, name: 'endpoint_settings', sql: addEndpointSettings },
 ];

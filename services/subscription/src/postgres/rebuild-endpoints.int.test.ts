@@ -1,3 +1,4 @@
+import type { subscriptionV1 } from '@billhook/contracts';
 import { expect, test } from 'vitest';
 import { refusal, useSubscriptions } from '../testing/subscription-service.ts';
 import type { Copy } from '../testing/subscription-service.ts';
@@ -12,7 +13,8 @@ async function readModel(): Promise<unknown> {
     'select * from subscription.subscription order by endpoint_id, event',
   );
   const secrets = await pool.query('select * from subscription.secret order by secret_id');
-  return [endpoints.rows, registered.rows, secrets.rows];
+  const headers = await pool.query('select * from subscription.headers order by endpoint_id');
+  return [endpoints.rows, registered.rows, secrets.rows, headers.rows];
 }
 
 /** Everything that can happen to an endpoint, to several of them, many at the same time. */
@@ -24,6 +26,7 @@ async function liveThrough(copy: Copy): Promise<void> {
     await refusal(copy.rotate(endpointId));
     await refusal(copy.disable(endpointId, await copy.revision()));
     await refusal(copy.update({ endpointId, description: `number ${number}` }));
+    await refusal(copy.update({ endpointId, ...settingsOf(number) }));
     await refusal(copy.update({ endpointId, url: `${url}/moved/${number % 2}` }));
     await refusal(copy.change('enableEndpoint', endpointId));
     await refusal(copy.change('resumeEndpoint', endpointId));
@@ -33,12 +36,26 @@ async function liveThrough(copy: Copy): Promise<void> {
   await copy.register('http://127.0.0.1:9/last');
 }
 
-test('endpoints made anew from their events equal what they were, and keep their secrets', async () => {
+/** Every other time what the time before gave is taken back. */
+function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointRequest> {
+  const updateMask = ['headers', 'rate_limit', 'timeout', 'max_in_flight'];
+  return number % 2 === 0
+    ? { updateMask }
+    : {
+        headers: [{ name: 'x-number', value: `${number}` }],
+        rateLimit: number / 10,
+        timeout: { seconds: 0n, nanos: 200_000_000 },
+        maxInFlight: number,
+      };
+}
+
+test('endpoints made anew from their events equal what they were, and keep what is secret', async () => {
   const copy = await subscriptions.start();
   await liveThrough(copy);
   const before = await readModel();
   await subscriptions.pool.query(
-    `update subscription.endpoint set url = url || '?', version = 99, renewed_at_revision = 0`,
+    `update subscription.endpoint set url = url || '?', version = 99, renewed_at_revision = 0,
+       header_names = '{x}', rate_limit_per_second = 1, timeout_ms = 1, max_in_flight = null`,
   );
   await subscriptions.pool.query('delete from subscription.subscription');
   expect(await readModel()).not.toEqual(before);

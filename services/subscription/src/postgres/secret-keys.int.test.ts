@@ -16,6 +16,14 @@ async function readCiphertexts(): Promise<readonly SecretRow[]> {
   return rows;
 }
 
+async function readHeaders(endpointId: string): Promise<Buffer> {
+  const { rows } = await subscriptions.pool.query<SecretRow>(
+    'select endpoint_id, ciphertext from subscription.headers where endpoint_id = $1',
+    [endpointId.slice(3)],
+  );
+  return rows[0]?.ciphertext ?? Buffer.alloc(0);
+}
+
 test('a wrong key is refused at the start, with a sentence that names the variable', async () => {
   const copy = await subscriptions.start();
   await copy.stop();
@@ -38,7 +46,10 @@ test('keys are rotated: with both, everything is encrypted anew, and the old one
   const { secretKeys } = subscriptions.config;
   const before = await subscriptions.start();
   const { endpoint, secret } = await before.register('http://127.0.0.1:9/keys');
-  await before.rotate(endpoint.endpointId);
+  const { endpointId } = endpoint;
+  await before.rotate(endpointId);
+  const headers = [{ name: 'authorization', value: 'Bearer of-old' }];
+  await before.update({ endpointId, headers });
   await before.stop();
   const newKey = createKey();
   const between = await subscriptions.start({ secretKeys: [newKey, ...secretKeys] });
@@ -48,7 +59,8 @@ test('keys are rotated: with both, everything is encrypted anew, and the old one
   const box = createSecretBox([newKey]);
   const rows = await readCiphertexts();
   expect(rows.every(({ ciphertext }) => box.isCurrent(ciphertext))).toBe(true);
-  expect(box.decrypt(rows[0]?.ciphertext ?? Buffer.alloc(0), endpoint.endpointId)).toBe(secret);
+  expect(box.decrypt(rows[0]?.ciphertext ?? Buffer.alloc(0), endpointId)).toBe(secret);
+  expect(box.decryptHeaders(await readHeaders(endpointId), endpointId)).toEqual(headers);
   await expect(subscriptions.start()).rejects.toThrow('BILLHOOK_SECRET_KEY');
   await subscriptions.pool.query('drop schema subscription cascade');
 });

@@ -1,10 +1,12 @@
 import type { Pool } from '@billhook/postgres';
 import { ConfigurationError } from '@billhook/runtime';
 import type { SecretBox } from '@billhook/secrets';
+import { replaceHeaders, selectHeaders } from './header-table.ts';
+import type { EncryptedHeaders } from './header-table.ts';
 import { SCHEMA } from './migrations.ts';
 import { replaceCiphertexts, selectSecrets } from './secret-table.ts';
 
-/** Secrets that are encrypted anew at a time. */
+/** What is encrypted anew at a time. */
 const RENEW_AT_A_TIME = 500;
 
 /**
@@ -31,6 +33,15 @@ export async function requireRightKey(pool: Pool, secretBox: SecretBox): Promise
  * alone: the others may be taken out of the configuration of every process.
  */
 export async function renewSecrets(pool: Pool, secretBox: SecretBox): Promise<void> {
+  await renewSigningSecrets(pool, secretBox);
+  await renewHeaders(pool, secretBox);
+  if (!secretBox.isCurrent(await readCheckValue(pool))) {
+    const checkValue = secretBox.createCheckValue();
+    await pool.query(`update ${SCHEMA}.key_check set check_value = $1`, [checkValue]);
+  }
+}
+
+async function renewSigningSecrets(pool: Pool, secretBox: SecretBox): Promise<void> {
   let after = 0n;
   for (;;) {
     const secrets = await selectSecrets(pool, { after, limit: RENEW_AT_A_TIME });
@@ -44,13 +55,32 @@ export async function renewSecrets(pool: Pool, secretBox: SecretBox): Promise<vo
     }
     const last = secrets.at(-1);
     if (last === undefined) {
-      break;
+      return;
     }
     after = last.secretId;
   }
-  if (!secretBox.isCurrent(await readCheckValue(pool))) {
-    const checkValue = secretBox.createCheckValue();
-    await pool.query(`update ${SCHEMA}.key_check set check_value = $1`, [checkValue]);
+}
+
+async function renewHeaders(pool: Pool, secretBox: SecretBox): Promise<void> {
+  let after: string | null = null;
+  for (;;) {
+    const found: readonly EncryptedHeaders[] = await selectHeaders(pool, {
+      after,
+      limit: RENEW_AT_A_TIME,
+    });
+    const outdated = found.filter(({ ciphertext }) => !secretBox.isCurrent(ciphertext));
+    const renewed = outdated.map(({ endpointId, ciphertext: before }) => {
+      const headers = secretBox.decryptHeaders(before, endpointId);
+      return { endpointId, before, ciphertext: secretBox.encryptHeaders(headers, endpointId) };
+    });
+    if (renewed.length > 0) {
+      await replaceHeaders(pool, renewed);
+    }
+    const last = found.at(-1);
+    if (last === undefined) {
+      return;
+    }
+    after = last.endpointId;
   }
 }
 

@@ -82,9 +82,10 @@ limit $2`,
   return rows.map(toWatched);
 }
 
-/** The secrets that are valid now, the newest first. */
+/** The secrets that are valid now, the newest first, and the headers. */
 const WATCHED_SOURCE = `
   ${ENDPOINT_SOURCE}
+  left join ${SCHEMA}.headers on headers.endpoint_id = endpoint.endpoint_id
   cross join lateral (
     select coalesce(array_agg(ciphertext order by secret_id desc), '{}') as ciphertexts,
       coalesce(array_agg(valid_until_ms::text order by secret_id desc), '{}') as valid_until_ms
@@ -93,11 +94,14 @@ const WATCHED_SOURCE = `
       and (valid_until_ms is null or valid_until_ms > extract(epoch from now()) * 1000)
   ) as valid`;
 
-const WATCHED_COLUMNS = `${ENDPOINT_COLUMNS}, valid.ciphertexts, valid.valid_until_ms`;
+const WATCHED_COLUMNS = `
+  ${ENDPOINT_COLUMNS}, valid.ciphertexts, valid.valid_until_ms,
+  headers.ciphertext as encrypted_headers`;
 
 interface WatchedRow extends EndpointRow {
   readonly ciphertexts: readonly Buffer[];
   readonly valid_until_ms: readonly (string | null)[];
+  readonly encrypted_headers: Buffer | null;
 }
 
 interface PlaceRow {
@@ -116,7 +120,7 @@ function toWatched(row: WatchedRow): EndpointWithSecrets {
     const validUntilMs = row.valid_until_ms[index] ?? null;
     return { ciphertext, validUntilMs: validUntilMs === null ? null : Number(validUntilMs) };
   });
-  return { endpoint: toEndpoint(row), secrets };
+  return { endpoint: toEndpoint(row), secrets, encryptedHeaders: row.encrypted_headers };
 }
 
 function toPlace({ position, id }: EventRow): Place {

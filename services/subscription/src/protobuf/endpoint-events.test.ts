@@ -23,6 +23,25 @@ const golden: readonly (readonly [EndpointEvent, string])[] = [
     '4a160a1268747470733a2f2f622e6578616d706c652f1200',
   ],
   [{ type: 'endpoint_updated', changes: { description: 'x' } }, '4a03120178'],
+  [
+    { type: 'endpoint_updated', changes: { headerNames: ['authorization', 'x-a'] } },
+    '4a161a140a0d617574686f72697a6174696f6e0a03782d61',
+  ],
+  [{ type: 'endpoint_updated', changes: { headerNames: [] } }, '4a021a00'],
+  [
+    {
+      type: 'endpoint_updated',
+      changes: { rateLimitPerSecond: 0.5, timeoutMs: 2_500, maxInFlight: 3 },
+    },
+    '4a1521000000000000e03f2a0808021080cab5ee013003',
+  ],
+  [
+    {
+      type: 'endpoint_updated',
+      changes: { rateLimitPerSecond: null, timeoutMs: null, maxInFlight: null },
+    },
+    '4a0d2100000000000000002a003000',
+  ],
   [{ type: 'secret_rotated', previousValidUntilMs: 1_700_000_000_000 }, '52080a060880e2cfaa06'],
 ];
 

@@ -1,7 +1,12 @@
-import { subscriptionEventsV1 } from '@billhook/contracts';
+import {
+  readDurationMs,
+  readTimestampMs,
+  subscriptionEventsV1,
+  writeDurationMs,
+  writeTimestampMs,
+} from '@billhook/contracts';
 import type { Timestamp } from '@billhook/contracts';
-import type { EndpointEvent } from '../domain/endpoint.ts';
-import { readTimestampMs, writeTimestampMs } from '@billhook/contracts';
+import type { EndpointChanges, EndpointEvent } from '../domain/endpoint.ts';
 
 type Change = NonNullable<subscriptionEventsV1.EndpointEvent['change']>;
 
@@ -36,14 +41,8 @@ export function decodeEndpointEvent(data: Uint8Array): EndpointEvent {
       return { type: 'endpoint_disabled', reason: change.value.reason };
     case 'enabled':
       return { type: 'endpoint_enabled' };
-    case 'updated': {
-      const { url, description } = change.value;
-      const changes = {
-        ...(url === undefined ? {} : { url }),
-        ...(description === undefined ? {} : { description }),
-      };
-      return { type: 'endpoint_updated', changes };
-    }
+    case 'updated':
+      return { type: 'endpoint_updated', changes: fromUpdated(change.value) };
     case 'secretRotated':
       return {
         type: 'secret_rotated',
@@ -74,15 +73,39 @@ function toChange(event: EndpointEvent): Change {
       return { $case: 'disabled', value: { reason: event.reason } };
     case 'endpoint_enabled':
       return { $case: 'enabled', value: {} };
-    case 'endpoint_updated': {
-      const { url, description } = event.changes;
-      return { $case: 'updated', value: { url, description } };
-    }
+    case 'endpoint_updated':
+      return { $case: 'updated', value: toUpdated(event.changes) };
     case 'secret_rotated': {
       const previousValidUntil = writeTimestampMs(event.previousValidUntilMs);
       return { $case: 'secretRotated', value: { previousValidUntil } };
     }
   }
+}
+
+/** Zero stands for `null`: a field of its own that is no more. */
+function toUpdated(changes: EndpointChanges): subscriptionEventsV1.EndpointUpdated {
+  const { url, description, headerNames, rateLimitPerSecond, timeoutMs, maxInFlight } = changes;
+  return {
+    url,
+    description,
+    headers: headerNames && { names: headerNames },
+    rateLimit: rateLimitPerSecond === null ? 0 : rateLimitPerSecond,
+    timeout: timeoutMs === undefined ? undefined : writeDurationMs(timeoutMs ?? 0),
+    maxInFlight: maxInFlight === null ? 0 : maxInFlight,
+  };
+}
+
+function fromUpdated(updated: subscriptionEventsV1.EndpointUpdated): EndpointChanges {
+  const { url, description, headers, rateLimit, timeout, maxInFlight } = updated;
+  const timeoutMs = timeout && readDurationMs(timeout);
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(description === undefined ? {} : { description }),
+    ...(headers === undefined ? {} : { headerNames: headers.names }),
+    ...(rateLimit === undefined ? {} : { rateLimitPerSecond: rateLimit || null }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: timeoutMs || null }),
+    ...(maxInFlight === undefined ? {} : { maxInFlight: maxInFlight || null }),
+  };
 }
 
 function timeOf(timestamp: Timestamp | undefined): number {

@@ -1,7 +1,7 @@
-import type { subscriptionV1 } from '@billhook/contracts';
+import { writeDurationMs, writeTimestampMs } from '@billhook/contracts';
+import type { Duration, subscriptionV1 } from '@billhook/contracts';
 import { stateOf } from '../domain/endpoint.ts';
 import type { Endpoint, EndpointState, Subscription } from '../domain/endpoint.ts';
-import { writeTimestampMs } from '@billhook/contracts';
 
 const stateMessages: Readonly<Record<EndpointState, subscriptionV1.EndpointState>> = {
   active: 'ENDPOINT_STATE_ACTIVE',
@@ -16,10 +16,13 @@ export interface StoredSecret {
   readonly validUntilMs: number | null;
 }
 
-/** An endpoint with its secrets, the newest first. */
+/** An endpoint with all that is secret of it, as it is stored. */
 export interface EndpointWithSecrets {
   readonly endpoint: Endpoint;
+  /** The newest first. */
   readonly secrets: readonly StoredSecret[];
+  /** `null`: it has no headers of its own. */
+  readonly encryptedHeaders: Buffer | null;
 }
 
 /** Writes an endpoint as callers see it. */
@@ -33,6 +36,8 @@ export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
     events: endpoint.subscriptions.map(({ event }) => event),
     createTime: writeTimestampMs(endpoint.createdAtMs),
     updateTime: writeTimestampMs(endpoint.updatedAtMs),
+    headerNames: endpoint.headerNames,
+    ...toLimits(endpoint),
   };
 }
 
@@ -46,7 +51,7 @@ export function toSubscriptionMessage(
 
 /** Writes an endpoint as a dispatcher needs it. */
 export function toWatchedEndpoint(watched: EndpointWithSecrets): subscriptionV1.WatchedEndpoint {
-  const { endpoint, secrets } = watched;
+  const { endpoint, secrets, encryptedHeaders } = watched;
   return {
     tenant: endpoint.tenant,
     endpointId: endpoint.endpointId,
@@ -60,5 +65,23 @@ export function toWatchedEndpoint(watched: EndpointWithSecrets): subscriptionV1.
       ciphertext,
       validUntil: validUntilMs === null ? undefined : writeTimestampMs(validUntilMs),
     })),
+    encryptedHeaders: encryptedHeaders ?? NO_HEADERS,
+    ...toLimits(endpoint),
+  };
+}
+
+const NO_HEADERS = Buffer.alloc(0);
+
+interface Limits {
+  readonly rateLimit: number | undefined;
+  readonly timeout: Duration | undefined;
+  readonly maxInFlight: number | undefined;
+}
+
+function toLimits({ rateLimitPerSecond, timeoutMs, maxInFlight }: Endpoint): Limits {
+  return {
+    rateLimit: rateLimitPerSecond ?? undefined,
+    timeout: timeoutMs === null ? undefined : writeDurationMs(timeoutMs),
+    maxInFlight: maxInFlight ?? undefined,
   };
 }

@@ -73,6 +73,7 @@ export function useSubscriptions(): TestSubscriptions {
     databaseUrl: database.connectionString,
     secretKeys,
     allowDestinations: LOOPBACK_RANGES,
+    deliveryTimeoutMs: 15_000,
     requestIdRetentionMs: 7 * DAY_MS,
     shutdownTimeoutMs: 10_000,
   });
@@ -139,7 +140,7 @@ function createCopy(client: Client, stop: () => Promise<void>): Copy {
     get: async (endpointId, tenant) =>
       required((await call(client.getEndpoint, { endpointId }, optionsFor(tenant))).endpoint),
     update: async (fields, tenant) => {
-      const request = { url: undefined, description: undefined, updateMask: undefined, ...fields };
+      const request = subscriptionV1.UpdateEndpointRequest.create(fields);
       return required((await call(client.updateEndpoint, request, optionsFor(tenant))).endpoint);
     },
     change: async (name, endpointId, tenant) =>

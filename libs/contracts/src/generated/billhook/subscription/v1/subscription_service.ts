@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Duration } from "../../../google/protobuf/duration.ts";
 import { FieldMask } from "../../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
@@ -96,7 +97,39 @@ export interface Endpoint {
   /** Event names, or `*`. */
   readonly events: readonly string[];
   readonly createTime: Timestamp | undefined;
-  readonly updateTime: Timestamp | undefined;
+  readonly updateTime:
+    | Timestamp
+    | undefined;
+  /** Deliveries per second; absent: no limit of its own. */
+  readonly rateLimit?:
+    | number
+    | undefined;
+  /** The deadline of one exchange; absent: that of every delivery. */
+  readonly timeout:
+    | Duration
+    | undefined;
+  /** Deliveries under way at a time; absent: no limit of its own. */
+  readonly maxInFlight?:
+    | number
+    | undefined;
+  /** The names of the headers of its own, in lower case. Their values are shown to nobody. */
+  readonly headerNames: readonly string[];
+}
+
+/** A header that goes with every delivery to an endpoint. */
+export interface Header {
+  /**
+   * A token of RFC 9110 of at most 64 characters, in any case. Names that Billhook or HTTP itself
+   * needs are refused: those of `content-*`, `proxy-*`, `webhook-*` and `billhook-*`, and
+   * `connection`, `expect`, `host`, `http2-settings`, `keep-alive`, `te`, `traceparent`,
+   * `tracestate`, `trailer`, `transfer-encoding`, `upgrade`, `user-agent`.
+   */
+  readonly name: string;
+  /**
+   * 1 to 4,096 characters of Latin-1 without control characters, and no space at either end. It is
+   * kept like a secret.
+   */
+  readonly value: string;
 }
 
 /** An event name on an endpoint. */
@@ -175,8 +208,29 @@ export interface UpdateEndpointRequest {
   readonly description?:
     | string
     | undefined;
-  /** `url`, `description`. Without a mask the populated fields are updated. */
-  readonly updateMask: readonly string[] | undefined;
+  /**
+   * `url`, `description`, `headers`, `rate_limit`, `timeout`, `max_in_flight`, or `*` for all of
+   * them. What it names and the request lacks is cleared. Without a mask the populated fields are
+   * updated.
+   */
+  readonly updateMask:
+    | readonly string[]
+    | undefined;
+  /**
+   * The headers of its own from now on, in place of those before: at most 20, each name once, and
+   * 6,144 characters together.
+   */
+  readonly headers: readonly Header[];
+  /** Deliveries per second, from 0.001 to 10,000. */
+  readonly rateLimit?:
+    | number
+    | undefined;
+  /** The deadline of one exchange in whole milliseconds, from 100 ms to `BILLHOOK_DELIVERY_TIMEOUT`. */
+  readonly timeout:
+    | Duration
+    | undefined;
+  /** Deliveries under way at a time, from 1 to 1,000. */
+  readonly maxInFlight?: number | undefined;
 }
 
 export interface UpdateEndpointResponse {
@@ -272,6 +326,12 @@ export interface WatchedEndpoint {
   readonly subscriptions: readonly WatchedSubscription[];
   /** The newest first. */
   readonly secrets: readonly EncryptedSecret[];
+  /** The headers of its own, encrypted with the key of `BILLHOOK_SECRET_KEY`; empty: none. */
+  readonly encryptedHeaders: Buffer;
+  /** As in `Endpoint`. */
+  readonly rateLimit?: number | undefined;
+  readonly timeout: Duration | undefined;
+  readonly maxInFlight?: number | undefined;
 }
 
 export interface WatchedSubscription {
@@ -311,6 +371,10 @@ function createBaseEndpoint(): Endpoint {
     events: [],
     createTime: undefined,
     updateTime: undefined,
+    rateLimit: undefined,
+    timeout: undefined,
+    maxInFlight: undefined,
+    headerNames: [],
   };
 }
 
@@ -339,6 +403,18 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.updateTime !== undefined) {
       Timestamp.encode(message.updateTime, writer.uint32(66).fork()).join();
+    }
+    if (message.rateLimit !== undefined) {
+      writer.uint32(73).double(message.rateLimit);
+    }
+    if (message.timeout !== undefined) {
+      Duration.encode(message.timeout, writer.uint32(82).fork()).join();
+    }
+    if (message.maxInFlight !== undefined) {
+      writer.uint32(88).int32(message.maxInFlight);
+    }
+    for (const v of message.headerNames) {
+      writer.uint32(98).string(v!);
     }
     return writer;
   },
@@ -420,6 +496,38 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.updateTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.rateLimit = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.timeout = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.maxInFlight = reader.int32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.headerNames.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -449,6 +557,79 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.updateTime = (object.updateTime !== undefined && object.updateTime !== null)
       ? Timestamp.fromPartial(object.updateTime)
       : undefined;
+    message.rateLimit = object.rateLimit ?? undefined;
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? Duration.fromPartial(object.timeout)
+      : undefined;
+    message.maxInFlight = object.maxInFlight ?? undefined;
+    message.headerNames = object.headerNames?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseHeader(): Header {
+  return { name: "", value: "" };
+}
+
+export const Header: MessageFns<Header> = {
+  encode(message: Header, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Header {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeader() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Header>): Header {
+    return Header.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Header>): Header {
+    const message = createBaseHeader() as any;
+    message.name = object.name ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -1223,7 +1404,16 @@ export const ListEndpointsResponse: MessageFns<ListEndpointsResponse> = {
 };
 
 function createBaseUpdateEndpointRequest(): UpdateEndpointRequest {
-  return { endpointId: "", url: undefined, description: undefined, updateMask: undefined };
+  return {
+    endpointId: "",
+    url: undefined,
+    description: undefined,
+    updateMask: undefined,
+    headers: [],
+    rateLimit: undefined,
+    timeout: undefined,
+    maxInFlight: undefined,
+  };
 }
 
 export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
@@ -1239,6 +1429,18 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     }
     if (message.updateMask !== undefined) {
       FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(34).fork()).join();
+    }
+    for (const v of message.headers) {
+      Header.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.rateLimit !== undefined) {
+      writer.uint32(49).double(message.rateLimit);
+    }
+    if (message.timeout !== undefined) {
+      Duration.encode(message.timeout, writer.uint32(58).fork()).join();
+    }
+    if (message.maxInFlight !== undefined) {
+      writer.uint32(64).int32(message.maxInFlight);
     }
     return writer;
   },
@@ -1288,6 +1490,38 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
             message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.headers.push(Header.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.rateLimit = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.timeout = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.maxInFlight = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1309,6 +1543,12 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     message.url = object.url ?? undefined;
     message.description = object.description ?? undefined;
     message.updateMask = object.updateMask ?? undefined;
+    message.headers = object.headers?.map((e) => Header.fromPartial(e)) || [];
+    message.rateLimit = object.rateLimit ?? undefined;
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? Duration.fromPartial(object.timeout)
+      : undefined;
+    message.maxInFlight = object.maxInFlight ?? undefined;
     return message;
   },
 };
@@ -2304,6 +2544,10 @@ function createBaseWatchedEndpoint(): WatchedEndpoint {
     state: EndpointState.ENDPOINT_STATE_UNSPECIFIED,
     subscriptions: [],
     secrets: [],
+    encryptedHeaders: Buffer.alloc(0),
+    rateLimit: undefined,
+    timeout: undefined,
+    maxInFlight: undefined,
   };
 }
 
@@ -2326,6 +2570,18 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     }
     for (const v of message.secrets) {
       EncryptedSecret.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.encryptedHeaders.length !== 0) {
+      writer.uint32(58).bytes(message.encryptedHeaders);
+    }
+    if (message.rateLimit !== undefined) {
+      writer.uint32(65).double(message.rateLimit);
+    }
+    if (message.timeout !== undefined) {
+      Duration.encode(message.timeout, writer.uint32(74).fork()).join();
+    }
+    if (message.maxInFlight !== undefined) {
+      writer.uint32(80).int32(message.maxInFlight);
     }
     return writer;
   },
@@ -2391,6 +2647,38 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
             message.secrets.push(EncryptedSecret.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.encryptedHeaders = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.rateLimit = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.timeout = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.maxInFlight = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2414,6 +2702,12 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     message.state = object.state ?? EndpointState.ENDPOINT_STATE_UNSPECIFIED;
     message.subscriptions = object.subscriptions?.map((e) => WatchedSubscription.fromPartial(e)) || [];
     message.secrets = object.secrets?.map((e) => EncryptedSecret.fromPartial(e)) || [];
+    message.encryptedHeaders = object.encryptedHeaders ?? Buffer.alloc(0);
+    message.rateLimit = object.rateLimit ?? undefined;
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? Duration.fromPartial(object.timeout)
+      : undefined;
+    message.maxInFlight = object.maxInFlight ?? undefined;
     return message;
   },
 };

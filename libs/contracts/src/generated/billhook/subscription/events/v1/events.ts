@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Duration } from "../../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "billhook.subscription.events.v1";
@@ -70,7 +71,28 @@ export interface EndpointEnabled {
 /** Fields of the endpoint changed; one that is absent did not. */
 export interface EndpointUpdated {
   readonly url?: string | undefined;
-  readonly description?: string | undefined;
+  readonly description?:
+    | string
+    | undefined;
+  /** The headers of its own got other values. They are secrets, and no part of the event. */
+  readonly headers:
+    | HeaderNames
+    | undefined;
+  /** Deliveries per second; 0: no limit of its own any more. */
+  readonly rateLimit?:
+    | number
+    | undefined;
+  /** Zero: no time-out of its own any more. */
+  readonly timeout:
+    | Duration
+    | undefined;
+  /** 0: no limit of its own any more. */
+  readonly maxInFlight?: number | undefined;
+}
+
+/** The names of the headers that an endpoint has now. */
+export interface HeaderNames {
+  readonly names: readonly string[];
 }
 
 /** The endpoint has a new secret; the one before stays valid until the time given. */
@@ -708,7 +730,14 @@ export const EndpointEnabled: MessageFns<EndpointEnabled> = {
 };
 
 function createBaseEndpointUpdated(): EndpointUpdated {
-  return { url: undefined, description: undefined };
+  return {
+    url: undefined,
+    description: undefined,
+    headers: undefined,
+    rateLimit: undefined,
+    timeout: undefined,
+    maxInFlight: undefined,
+  };
 }
 
 export const EndpointUpdated: MessageFns<EndpointUpdated> = {
@@ -718,6 +747,18 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
     }
     if (message.description !== undefined) {
       writer.uint32(18).string(message.description);
+    }
+    if (message.headers !== undefined) {
+      HeaderNames.encode(message.headers, writer.uint32(26).fork()).join();
+    }
+    if (message.rateLimit !== undefined) {
+      writer.uint32(33).double(message.rateLimit);
+    }
+    if (message.timeout !== undefined) {
+      Duration.encode(message.timeout, writer.uint32(42).fork()).join();
+    }
+    if (message.maxInFlight !== undefined) {
+      writer.uint32(48).int32(message.maxInFlight);
     }
     return writer;
   },
@@ -751,6 +792,38 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
             message.description = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.headers = HeaderNames.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.rateLimit = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.timeout = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxInFlight = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -770,6 +843,69 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
     const message = createBaseEndpointUpdated() as any;
     message.url = object.url ?? undefined;
     message.description = object.description ?? undefined;
+    message.headers = (object.headers !== undefined && object.headers !== null)
+      ? HeaderNames.fromPartial(object.headers)
+      : undefined;
+    message.rateLimit = object.rateLimit ?? undefined;
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? Duration.fromPartial(object.timeout)
+      : undefined;
+    message.maxInFlight = object.maxInFlight ?? undefined;
+    return message;
+  },
+};
+
+function createBaseHeaderNames(): HeaderNames {
+  return { names: [] };
+}
+
+export const HeaderNames: MessageFns<HeaderNames> = {
+  encode(message: HeaderNames, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.names) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeaderNames {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeaderNames() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HeaderNames>): HeaderNames {
+    return HeaderNames.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeaderNames>): HeaderNames {
+    const message = createBaseHeaderNames() as any;
+    message.names = object.names?.map((e) => e) || [];
     return message;
   },
 };
