@@ -74,6 +74,7 @@ export async function startDispatcherService(
     headersOf: createWebhookHeaders({ version: config.version, random: Math.random }),
     maySend: () => performance.now() < leases.safeUntilMs(),
     log,
+    timeoutMs: config.deliveryTimeoutMs,
   });
   const delivering = await startDelivering(
     {

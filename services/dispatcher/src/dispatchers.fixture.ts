@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { subscriptionV1 } from '@billhook/contracts';
 import { createPool, type Pool } from '@billhook/postgres';
 import { createLog, type Log, type RunningService } from '@billhook/runtime';
-import { createKey, createSecret, createSecretBox } from '@billhook/secrets';
+import { createKey, createSecret, createSecretBox, type EndpointHeader } from '@billhook/secrets';
 import {
   startReceiver,
   useTestDatabase,
@@ -36,11 +36,19 @@ export interface Dispatchers {
   readonly start: (overrides?: Partial<DispatcherConfig>, log?: Log) => Promise<RunningService>;
   readonly receive: (answer?: AnswerRequest) => Promise<Receiver>;
   /** Registers a receiver for everything from now on. Returns what changes its state. */
-  readonly register: (receiver: Receiver) => (state: subscriptionV1.EndpointState) => void;
+  readonly register: (
+    receiver: Receiver,
+    settings?: EndpointSettings,
+  ) => (state: subscriptionV1.EndpointState) => void;
   readonly unregisterAll: () => void;
   /** Appends so many events to each invoice, one after the other. */
   readonly appendToEach: (ids: readonly string[], events: number) => Promise<void>;
   readonly parkedRows: () => Promise<number>;
+}
+
+/** What an endpoint has of its own. */
+export interface EndpointSettings extends Partial<Pick<subscriptionV1.WatchedEndpoint, 'timeout'>> {
+  readonly headers?: readonly EndpointHeader[];
 }
 
 /** Prepares a database and a set of endpoints for the tests of a file. */
@@ -125,13 +133,18 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
       receivers.push(receiver);
       return receiver;
     },
-    register({ url }) {
+    register({ url }, { headers = [], ...settings } = {}) {
       const endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
       registered.push(endpointId);
       const ciphertext = secretBox.encrypt(createSecret(), endpointId);
-      const made = endpoint({ endpointId, events: { '*': Date.now() } });
-      const put = (state: subscriptionV1.EndpointState): void =>
-        set.put({ ...made, url, state, secrets: [{ ciphertext, validUntil: undefined }] });
+      const made = {
+        ...endpoint({ endpointId, events: { '*': Date.now() } }),
+        ...settings,
+        url,
+        secrets: [{ ciphertext, validUntil: undefined }],
+        encryptedHeaders: secretBox.encryptHeaders(headers, endpointId),
+      };
+      const put = (state: subscriptionV1.EndpointState): void => set.put({ ...made, state });
       put(subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE);
       return put;
     },

@@ -4,9 +4,11 @@ import { createTarget, type Target } from '../http/target.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { createSigningKey, type SigningKey } from '../webhook/signature.ts';
 
-/** Where an endpoint is called, and what its deliveries are signed with. */
+/** Where an endpoint is called, with which headers, and what its deliveries are signed with. */
 export interface SigningTarget {
   readonly address: Target;
+  /** The headers of its own: names and values in turn. */
+  readonly headers: readonly string[];
   /** The newest first, with the time until which each is valid, wall clock. */
   readonly keys: readonly { readonly key: SigningKey; readonly validUntilMs: number }[];
 }
@@ -14,7 +16,8 @@ export interface SigningTarget {
 /**
  * Prepares endpoints for being called, once for as long as they do not change.
  *
- * @returns a function that throws when a secret cannot be read with the keys that are configured.
+ * @returns a function that throws when a secret or the headers cannot be read with the keys that are
+ *   configured.
  */
 export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint) => SigningTarget {
   const targets = new WeakMap<WatchedEndpoint, SigningTarget>();
@@ -29,10 +32,14 @@ export function createTargets(secretBox: SecretBox): (endpoint: WatchedEndpoint)
 }
 
 function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): SigningTarget {
+  const { url, endpointId, secrets, encryptedHeaders } = endpoint;
+  const headers =
+    encryptedHeaders === undefined ? [] : secretBox.decryptHeaders(encryptedHeaders, endpointId);
   return {
-    address: createTarget(endpoint.url),
-    keys: endpoint.secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
-      key: createSigningKey(secretBox.decrypt(ciphertext, endpoint.endpointId)),
+    address: createTarget(url),
+    headers: headers.flatMap(({ name, value }) => [name, value]),
+    keys: secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
+      key: createSigningKey(secretBox.decrypt(ciphertext, endpointId)),
       validUntilMs,
     })),
   };

@@ -43,12 +43,14 @@ export function createWebhookSender(deps: {
   /** Whether deliveries may still begin: a process that was frozen may have lost its lanes. */
   readonly maySend: () => boolean;
   readonly log: Log;
+  /** The deadline of an exchange. An endpoint may have a shorter one. */
+  readonly timeoutMs: number;
 }): WebhookSender {
   const { sender, view, targetOf, headersOf, maySend, log } = deps;
 
   function post(
     endpoint: WatchedEndpoint,
-    { message, ...bounds }: Post,
+    { message, timeoutMs = deps.timeoutMs, mayBegin }: Post,
     onDone: (outcome: AttemptOutcome) => void,
   ): void {
     let target: SigningTarget;
@@ -56,7 +58,7 @@ export function createWebhookSender(deps: {
       target = targetOf(endpoint);
     } catch (error) {
       log.error({ err: error, endpoint: endpoint.endpointId }, 'a secret cannot be read');
-      setImmediate(onDone, refused('its secret cannot be read'));
+      setImmediate(onDone, refused('its secret or its headers cannot be read'));
       return;
     }
     const { id, body } = message;
@@ -64,7 +66,9 @@ export function createWebhookSender(deps: {
     const timestampSeconds = Math.floor(nowMs / 1_000);
     const signature = sign(currentKeys(target, nowMs), { id, timestampSeconds, body });
     const { endpointId } = endpoint;
-    const headers = headersOf({ ...message, timestampSeconds, signature, endpointId });
+    const ownHeaders = target.headers;
+    const headers = headersOf({ ...message, timestampSeconds, signature, endpointId, ownHeaders });
+    const bounds = { mayBegin, timeoutMs: Math.min(timeoutMs, endpoint.timeoutMs ?? timeoutMs) };
     sender.send({ target: target.address, headers, body, ...bounds }, onDone);
   }
 

@@ -33,6 +33,42 @@ describe('the view of the subscriptions', () => {
     expect(result?.removed.map((each) => each.endpointId)).toEqual(['ep_2']);
   });
 
+  it.each([
+    ['headers', { encryptedHeaders: Buffer.of(1) }],
+    ['rate limit', { rateLimit: 2 }],
+    ['time-out', { timeout: { seconds: 2n, nanos: 0 } }],
+    ['limit of what is under way', { maxInFlight: 2 }],
+  ])('sees in another snapshot that the %s changed', (_name, settings) => {
+    const view = createSubscriptionView();
+    const before = endpoint({ endpointId: 'ep_1', events: { paid: 1 } });
+    view.receive(snapshot(5, [before]));
+    expect(view.receive(snapshot(6, [before]))?.changed).toEqual([]);
+    const after = { ...before, ...settings };
+    expect(view.receive(snapshot(7, [after]))?.changed).toHaveLength(1);
+    expect(view.receive(snapshot(8, [after]))?.changed).toEqual([]);
+  });
+
+  it('shows what an endpoint has of its own, and undefined for what it has not', () => {
+    const view = createSubscriptionView();
+    const plain = endpoint({ endpointId: 'ep_1' });
+    const timeout = { seconds: 1n, nanos: 500_000_000 };
+    const encryptedHeaders = Buffer.of(1);
+    const own = { rateLimit: 0.5, timeout, maxInFlight: 3, encryptedHeaders };
+    view.receive(snapshot(1, [plain, { ...plain, ...own, endpointId: 'ep_2' }]));
+    expect(view.endpoint('ep_1')).toMatchObject({
+      encryptedHeaders: undefined,
+      rateLimitPerSecond: undefined,
+      timeoutMs: undefined,
+      maxInFlight: undefined,
+    });
+    expect(view.endpoint('ep_2')).toMatchObject({
+      encryptedHeaders,
+      rateLimitPerSecond: 0.5,
+      timeoutMs: 1_500,
+      maxInFlight: 3,
+    });
+  });
+
   it('matches an endpoint once, though its name and the star both match', () => {
     const view = createSubscriptionView();
     view.receive(snapshot(1, [endpoint({ endpointId: 'ep_1', events: { paid: 1, '*': 1 } })]));
@@ -69,6 +105,7 @@ describe('the view of the subscriptions', () => {
           subscriptions: [{ event: 'x', registeredAt: undefined }],
         },
       ]),
+      changes(6, [{ ...endpoint({ endpointId: 'ep_1' }), timeout: { seconds: 0n, nanos: 0 } }]),
     ];
     for (const message of nonsense) {
       expect(() => view.receive(message)).toThrow(WatchProtocolError);

@@ -131,5 +131,9 @@ function fingerprint(endpoint: WatchedEndpoint): string {
       ciphertext.toString('base64'),
       validUntilMs ?? null,
     ]),
+    endpoint.encryptedHeaders?.toString('base64'),
+    endpoint.rateLimitPerSecond,
+    endpoint.timeoutMs,
+    endpoint.maxInFlight,
   ]);
 }

@@ -1,5 +1,5 @@
-import { subscriptionV1 } from '@billhook/contracts';
-import type { Timestamp } from '@billhook/contracts';
+import { readDurationMs, subscriptionV1 } from '@billhook/contracts';
+import type { Duration, Timestamp } from '@billhook/contracts';
 
 /** An endpoint as the dispatcher needs it. */
 export interface WatchedEndpoint {
@@ -12,6 +12,14 @@ export interface WatchedEndpoint {
   readonly subscriptions: readonly WatchedSubscription[];
   /** The newest first. */
   readonly secrets: readonly EncryptedSecret[];
+  /** All headers of its own; undefined, here and below: none of its own. */
+  readonly encryptedHeaders: Buffer | undefined;
+  /** Deliveries per second. */
+  readonly rateLimitPerSecond: number | undefined;
+  /** The deadline of one exchange. */
+  readonly timeoutMs: number | undefined;
+  /** Deliveries under way at a time. */
+  readonly maxInFlight: number | undefined;
 }
 
 export interface WatchedSubscription {
@@ -34,7 +42,7 @@ export class WatchProtocolError extends Error {
 /**
  * Reads an endpoint from a message.
  *
- * @throws WatchProtocolError when a time is missing.
+ * @throws WatchProtocolError when a time is missing, or a time-out is none.
  */
 export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedEndpoint {
   return {
@@ -53,6 +61,10 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
       ciphertext,
       validUntilMs: validUntil === undefined ? undefined : toMilliseconds(validUntil),
     })),
+    encryptedHeaders: message.encryptedHeaders.length > 0 ? message.encryptedHeaders : undefined,
+    rateLimitPerSecond: message.rateLimit,
+    timeoutMs: message.timeout && toTimeoutMs(message.timeout, message.endpointId),
+    maxInFlight: message.maxInFlight,
   };
 }
 
@@ -67,4 +79,12 @@ const stateNames = {
 
 function toMilliseconds(time: Timestamp): number {
   return Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
+}
+
+function toTimeoutMs(timeout: Duration, endpointId: string): number {
+  const timeoutMs = readDurationMs(timeout);
+  if (timeoutMs === undefined || timeoutMs <= 0) {
+    throw new WatchProtocolError(`the time-out of ${endpointId} is none`);
+  }
+  return timeoutMs;
 }

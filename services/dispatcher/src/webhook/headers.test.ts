@@ -13,6 +13,7 @@ const facts = {
   sequence: 3,
   recordedAtMs: Date.parse('2024-03-14T15:00:00.5Z'),
   traceparent,
+  ownHeaders: [],
 };
 
 describe('the headers of an attempt', () => {
@@ -29,6 +30,12 @@ describe('the headers of an attempt', () => {
       'billhook-endpoint': 'ep_1',
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-8000000180000000-00',
     });
+  });
+
+  test('end with those of the endpoint', () => {
+    const ownHeaders = ['authorization', 'Bearer x', 'x-key', 'y'];
+    expect(headers({ ...facts, ownHeaders }).slice(-4)).toEqual(ownHeaders);
+    expect(headers({ ...facts, ownHeaders })).toHaveLength(headers(facts).length + 4);
   });
 
   test('name no sequence for a ping, which belongs to no invoice', () => {

@@ -17,6 +17,11 @@ export interface AttemptFacts {
   readonly recordedAtMs: number;
   /** The trace that the event came with. */
   readonly traceparent: string | undefined;
+  /**
+   * The headers of the endpoint's own: names and values in turn. None of them is one of the names
+   * below: those were refused when they were set.
+   */
+  readonly ownHeaders: readonly string[];
 }
 
 /** Builds the headers of an attempt: names and values in turn, as undici takes them fastest. */
@@ -57,6 +62,7 @@ export function createWebhookHeaders(options: {
       continueTrace(facts.traceparent, random),
     ];
     if (facts.sequence !== undefined) headers.push('billhook-sequence', `${facts.sequence}`);
+    for (const text of facts.ownHeaders) headers.push(text);
     return headers;
   };
 }
