@@ -37,6 +37,7 @@ describe('a JSON body', () => {
     ['['.repeat(MAX_JSON_DEPTH + 1) + ']'.repeat(MAX_JSON_DEPTH + 1), 'json_too_deep'],
     ['['.repeat(30_000) + ']'.repeat(30_000), 'json_too_deep'],
     ['['.repeat(60_000), 'invalid_json'],
+    ['{"a":1e999}', 'number_too_large'],
   ])('such as %.40j is refused as %s', (text, code) => {
     expect(codeOf(Buffer.from(text))).toBe(code);
   });

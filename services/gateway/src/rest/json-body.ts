@@ -1,3 +1,5 @@
+import { parseJson } from '@billhook/json';
+import type { JsonFault } from '@billhook/json';
 import { Problem } from './problem.ts';
 
 /** Deeper than any body that the gateway takes, so that nesting costs nobody anything. */
@@ -24,9 +26,7 @@ export function parseJsonBody(body: Buffer): unknown {
       'The body begins with a byte order mark. Send it without one.',
     );
   }
-  const value = parse(text);
-  checkStructure(text);
-  return value;
+  return parse(text);
 }
 
 /** A name from outside, short enough to be quoted in an answer. */
@@ -46,66 +46,34 @@ function decodeUtf8(body: Buffer): string {
 }
 
 function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Problem(
-      'invalid_json',
-      'The body is not valid JSON. Send a JSON object, with double quotes around names and texts.',
-      { cause: error },
-    );
-  }
+  const parsed = parseJson(text, { maxDepth: MAX_JSON_DEPTH });
+  if (parsed.kind === 'invalid') throw toProblem(parsed.fault);
+  return parsed.value;
 }
 
-/**
- * Walks over the tokens of a valid JSON text. `JSON.parse` keeps the last of two fields of the same
- * name and says nothing; here that is refused.
- */
-function checkStructure(text: string): void {
-  /** The names seen in each open object; undefined for an open array. */
-  const open: (Set<string> | undefined)[] = [];
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '{' || character === '[') {
-      open.push(character === '{' ? new Set() : undefined);
-      if (open.length > MAX_JSON_DEPTH) throw tooDeep();
-    } else if (character === '}' || character === ']') {
-      open.pop();
-    } else if (character === '"') {
-      const end = endOfString(text, at);
-      if (isFieldName(text, end)) noteField(open.at(-1), text.slice(at, end));
-      at = end - 1;
+function toProblem(fault: JsonFault): Problem {
+  switch (fault.kind) {
+    case 'not_json':
+      return new Problem(
+        'invalid_json',
+        'The body is not valid JSON. Send a JSON object, with double quotes around names and texts.',
+        { cause: fault.cause },
+      );
+    case 'too_deep':
+      return new Problem(
+        'json_too_deep',
+        `The JSON is nested more than ${MAX_JSON_DEPTH} levels deep. Nest it less.`,
+      );
+    case 'repeated_name': {
+      const field = quotableField(fault.name);
+      return new Problem('duplicate_field', `The field "${field}" is given twice. Send it once.`, {
+        field,
+      });
     }
+    case 'number_too_large':
+      return new Problem(
+        'number_too_large',
+        'A number is larger than a double can be. Send a smaller one, or a text.',
+      );
   }
-}
-
-function endOfString(text: string, start: number): number {
-  let at = start + 1;
-  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
-  return at + 1;
-}
-
-/** In valid JSON only a field's name is followed by a colon. */
-function isFieldName(text: string, end: number): boolean {
-  let at = end;
-  while (' \t\r\n'.includes(text[at] ?? ':')) at += 1;
-  return text[at] === ':';
-}
-
-function noteField(names: Set<string> | undefined, token: string): void {
-  const name = String(JSON.parse(token));
-  if (names?.has(name)) {
-    const field = quotableField(name);
-    throw new Problem('duplicate_field', `The field "${field}" is given twice. Send it once.`, {
-      field,
-    });
-  }
-  names?.add(name);
-}
-
-function tooDeep(): Problem {
-  return new Problem(
-    'json_too_deep',
-    `The JSON is nested more than ${MAX_JSON_DEPTH} levels deep. Send a flat object.`,
-  );
 }

@@ -29,6 +29,7 @@ export const problemKinds = {
   invalid_json: { status: 400, title: 'The body is not valid JSON' },
   json_too_deep: { status: 400, title: 'The JSON is nested too deeply' },
   duplicate_field: { status: 400, title: 'A field is given twice' },
+  number_too_large: { status: 400, title: 'A number is too large' },
 
   // The fields.
   wrong_type: { status: 400, title: 'A value has the wrong type' },

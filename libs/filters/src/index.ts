@@ -1,0 +1,3 @@
+export { parseFilter } from './parse-filter.ts';
+export type { Filter, FilterFault, ParsedFilter } from './parse-filter.ts';
+export type { FilteredEvent } from './matching.ts';
