@@ -72,7 +72,31 @@ describe('a registration', () => {
       },
     });
     await post(gateway, '/register', { event: '*', url: webhook.url });
-    expect(calls).toEqual([{ event: '*', url: webhook.url, tenant: 'default' }]);
+    expect(calls).toEqual([{ event: '*', url: webhook.url, filter: '', tenant: 'default' }]);
+  });
+
+  it('hands its filter on as JSON', async () => {
+    const filters: string[] = [];
+    const gateway = await gatewayWith({
+      ...acceptingSubscriptions,
+      register: (request, context) => {
+        filters.push(request.filter);
+        return acceptingSubscriptions.register(request, context);
+      },
+    });
+    const filter = { 'data.amount': { gte: 1_000.5 }, not: { event: 'ü' } };
+    const response = await post(gateway, '/register', { ...webhook, filter });
+    expect(await response.text()).toBe('Webhook for "myEvent" registered successfully');
+    expect(filters).toEqual([JSON.stringify(filter)]);
+  });
+
+  it('whose filter is refused says where it is wrong', async () => {
+    const field = 'filter.or[1]["data.amount"].gte';
+    const error = invalidField(field, 'FILTER_INVALID', 'must be a number');
+    const gateway = await gatewayWith(refusingSubscriptions(error));
+    const response = await post(gateway, '/register', { ...webhook, filter: { or: [] } });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'invalid_filter', field });
   });
 });
 

@@ -5,6 +5,8 @@ export function endpoint(parts: {
   readonly endpointId: string;
   readonly tenant?: string;
   readonly events?: Readonly<Record<string, number>>;
+  /** Of all subscriptions. */
+  readonly filter?: object | undefined;
 }): subscriptionV1.WatchedEndpoint {
   return {
     tenant: parts.tenant ?? 'default',
@@ -17,6 +19,7 @@ export function endpoint(parts: {
         seconds: BigInt(Math.floor(registeredAtMs / 1000)),
         nanos: (registeredAtMs % 1000) * 1_000_000,
       },
+      filter: parts.filter === undefined ? '' : JSON.stringify(parts.filter),
     })),
     secrets: [{ ciphertext: Buffer.from(parts.endpointId), validUntil: undefined }],
     encryptedHeaders: Buffer.alloc(0),

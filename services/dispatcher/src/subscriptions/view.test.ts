@@ -79,7 +79,7 @@ describe('the view of the subscriptions', () => {
   it('matches what was registered up to the tolerance after the event', () => {
     const view = createSubscriptionView();
     view.receive(snapshot(1, [endpoint({ endpointId: 'ep_1', events: { paid: 1_000 } })]));
-    const event = { tenant: 'default', type: 'paid', recordedAtMs: 900 };
+    const event = eventOf('paid', 900);
     expect(view.match(event, 100)).toHaveLength(1);
     expect(view.match(event, 99)).toHaveLength(0);
   });
@@ -102,7 +102,7 @@ describe('the view of the subscriptions', () => {
       changes(6, [
         {
           ...endpoint({ endpointId: 'ep_1' }),
-          subscriptions: [{ event: 'x', registeredAt: undefined }],
+          subscriptions: [{ event: 'x', registeredAt: undefined, filter: '' }],
         },
       ]),
       changes(6, [{ ...endpoint({ endpointId: 'ep_1' }), timeout: { seconds: 0n, nanos: 0 } }]),
@@ -149,7 +149,7 @@ describe('the view of the subscriptions', () => {
           );
         });
         const expected = [...model.values()].filter((each) => matchesByScan(each, query));
-        const event = { tenant: query.tenant, type: query.type, recordedAtMs: query.recordedAtMs };
+        const event = { ...eventOf(query.type, query.recordedAtMs), tenant: query.tenant };
         const found = view.match(event, 0).map((each) => each.endpointId);
         expect(found.toSorted()).toEqual(expected.map((each) => each.endpointId).toSorted());
         expect(idsOf(view)).toEqual([...model.keys()].toSorted());
@@ -202,8 +202,13 @@ function matchesByScan(
   );
 }
 
+function eventOf(type: string, recordedAtMs: number, data: object = {}) {
+  const body = Buffer.from(JSON.stringify({ event: type, data }));
+  return { tenant: 'default', type, recordedAtMs, body };
+}
+
 function matches(view: SubscriptionView, type: string, recordedAtMs: number): string[] {
-  const found = view.match({ tenant: 'default', type, recordedAtMs }, 0);
+  const found = view.match(eventOf(type, recordedAtMs), 0);
   return found.map((each) => each.endpointId);
 }
 

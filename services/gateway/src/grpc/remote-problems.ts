@@ -17,6 +17,8 @@ const codeByReason: Readonly<Record<string, ProblemCode>> = {
   URL_HAS_CREDENTIALS: 'url_has_credentials',
   URL_HOST_INVALID: 'url_host_invalid',
   DESTINATION_REFUSED: 'destination_refused',
+  FILTER_INVALID: 'invalid_filter',
+  FILTER_TOO_LARGE: 'invalid_filter',
 };
 
 /** How a gRPC status is answered when its reason says nothing more exact. */

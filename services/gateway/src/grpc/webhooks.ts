@@ -20,9 +20,10 @@ export function createWebhookClient(target: string, backend: Backend): WebhookCl
   const options = { tenant: DEFAULT_TENANT, timeoutMs: ANSWER_TIMEOUT_MS };
 
   return {
-    register: async (webhook) => {
+    register: async ({ filter, ...webhook }) => {
+      const request = { ...webhook, filter: filter === undefined ? '' : JSON.stringify(filter) };
       const { endpoint, secret } = await callBackend(backend, (signal) =>
-        call(client.register, webhook, { ...options, signal }),
+        call(client.register, request, { ...options, signal }),
       );
       if (endpoint === undefined) throw new Error('a registration was answered without endpoint');
       return {

@@ -45,6 +45,17 @@ describe('a body', () => {
     ['with one field more', valid.replace('}', ',"x":1}'), 400, 'unknown_field', 'x'],
     ['with __proto__', valid.replace('}', ',"__proto__":{}}'), 400, 'unknown_field', '__proto__'],
     ['with a field twice', valid.replace('}', ',"event":"b"}'), 400, 'duplicate_field', 'event'],
+    ['with a text as filter', withFilter('"x"'), 400, 'wrong_type', 'filter'],
+    ['with a list as filter', withFilter('[]'), 400, 'wrong_type', 'filter'],
+    ['with null as filter', withFilter('null'), 400, 'wrong_type', 'filter'],
+    [
+      'with a filter that has a field twice',
+      withFilter('{"a":1,"a":2}'),
+      400,
+      'duplicate_field',
+      'a',
+    ],
+    ['with a number too large', withFilter('{"a":1e999}'), 400, 'number_too_large', undefined],
     ['with an empty event', '{"event":"","url":"http://a.b/"}', 400, 'invalid_event', 'event'],
     ['with markup as event', '{"event":"<b>","url":"http://a.b/"}', 400, 'invalid_event', 'event'],
     ['with a line break', '{"event":"a\\n","url":"http://a.b/"}', 400, 'invalid_event', 'event'],
@@ -111,6 +122,11 @@ describe('a body', () => {
     expect((await post('/register', valid, { 'content-type': contentType })).status).toBe(200);
   });
 
+  it('of an unregistration has no filter', async () => {
+    const response = await post('/unregister', withFilter('{"event":"a"}'));
+    expect(await response.json()).toMatchObject({ code: 'unknown_field', field: 'filter' });
+  });
+
   it('that is not UTF-8 is refused', async () => {
     const response = await post('/register', Buffer.from([0x7b, 0xff, 0x7d]));
     expect(await response.json()).toMatchObject({ code: 'invalid_utf8' });
@@ -120,7 +136,8 @@ describe('a body', () => {
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl(), fc.constant('a'));
     const value = fc.oneof(text, fc.jsonValue({ maxDepth: 3 }));
     const body = fc.oneof(
-      fc.record({ event: value, url: value }, { requiredKeys: [] }),
+      fc.record({ event: value, url: value, filter: value }, { requiredKeys: [] }),
+      fc.record({ event: fc.constant('a'), url: fc.webUrl(), filter: fc.object() }),
       fc.jsonValue(),
     );
     await fc.assert(
@@ -266,6 +283,10 @@ describe('the description of the interface', () => {
 function requestBody(required: readonly string[]): object {
   const schema = { type: 'object', required, additionalProperties: false };
   return { requestBody: { content: { 'application/json': { schema } } } };
+}
+
+function withFilter(filter: string): string {
+  return valid.replace(/}$/, `,"filter":${filter}}`);
 }
 
 function url(length: number): string {

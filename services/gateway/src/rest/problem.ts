@@ -43,6 +43,7 @@ export const problemKinds = {
   url_scheme_unsupported: { status: 400, title: 'The url is neither http nor https' },
   url_has_credentials: { status: 400, title: 'The url holds a user name or a password' },
   url_host_invalid: { status: 400, title: 'The host of the url is not valid' },
+  invalid_filter: { status: 400, title: 'The filter is not valid' },
   destination_refused: { status: 400, title: 'The url leads to an address that is not allowed' },
   invalid_argument: { status: 400, title: 'A value is not valid' },
 

@@ -16,8 +16,24 @@ const WebhookUrl = Type.String({
   examples: ['https://example.com/webhook'],
 });
 
-/** The body of `/register` and of `/unregister`. */
-export const WebhookBody = Type.Object(
+/** What it says is judged by the subscription service; here, that it is an object. */
+const EventFilter = Type.Object(
+  {},
+  {
+    additionalProperties: true,
+    description: 'A condition that events must meet; without it, they all come.',
+    examples: [{ 'data.amount': { gte: 1_000 } }],
+  },
+);
+
+/** The body of `/register`. */
+export const RegistrationBody = Type.Object(
+  { event: EventName, url: WebhookUrl, filter: Type.Optional(EventFilter) },
+  { additionalProperties: false },
+);
+
+/** The body of `/unregister`. */
+export const UnregistrationBody = Type.Object(
   { event: EventName, url: WebhookUrl },
   { additionalProperties: false },
 );

@@ -6,22 +6,24 @@ import {
   NoQuery,
   problemAnswers,
   RegisteredWebhook,
+  RegistrationBody,
   sentenceOr,
   UnregisteredWebhook,
-  WebhookBody,
+  UnregistrationBody,
 } from './schemas.ts';
 import type { RestServer } from './server.ts';
 
 /** What the routes below need of whoever owns the subscriptions. Both throw `Problem`. */
 export interface Webhooks {
-  register(webhook: Static<typeof WebhookBody>): Promise<Static<typeof RegisteredWebhook>>;
-  unregister(webhook: Static<typeof WebhookBody>): Promise<Static<typeof UnregisteredWebhook>>;
+  register(webhook: Static<typeof RegistrationBody>): Promise<Static<typeof RegisteredWebhook>>;
+  unregister(
+    webhook: Static<typeof UnregistrationBody>,
+  ): Promise<Static<typeof UnregisteredWebhook>>;
 }
 
 /** `POST /register` and `POST /unregister`. */
 export function addWebhookRoutes(app: RestServer, webhooks: Webhooks): void {
   const takesWebhook = { onRequest: checkBodyHeaders, preValidation: readJsonBody };
-  const requestSchema = { body: WebhookBody, querystring: NoQuery };
 
   app.post(
     '/register',
@@ -30,7 +32,8 @@ export function addWebhookRoutes(app: RestServer, webhooks: Webhooks): void {
       schema: {
         operationId: 'register',
         summary: 'Has an event POSTed to a url from now on',
-        ...requestSchema,
+        body: RegistrationBody,
+        querystring: NoQuery,
         response: { 200: sentenceOr(RegisteredWebhook), ...problemAnswers },
       },
     },
@@ -50,7 +53,8 @@ export function addWebhookRoutes(app: RestServer, webhooks: Webhooks): void {
       schema: {
         operationId: 'unregister',
         summary: 'Takes a registration back',
-        ...requestSchema,
+        body: UnregistrationBody,
+        querystring: NoQuery,
         response: { 200: sentenceOr(UnregisteredWebhook), ...problemAnswers },
       },
     },

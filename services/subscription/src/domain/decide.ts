@@ -6,7 +6,12 @@ import type { Endpoint, EndpointChanges, EndpointEvent } from './endpoint.ts';
 /** What a caller wants done, with fields that are valid by themselves. */
 export type EndpointCommand =
   /** Meant for the endpoint that has the URL. */
-  | { readonly kind: 'register'; readonly event: string; readonly url: string }
+  | {
+      readonly kind: 'register';
+      readonly event: string;
+      readonly url: string;
+      readonly filter: string | null;
+    }
   | { readonly kind: 'unregister'; readonly event: string; readonly url: string }
   /** Meant for the endpoint that has the id. */
   | { readonly kind: 'update'; readonly changes: RequestedChanges }
@@ -48,6 +53,7 @@ export const PREVIOUS_SECRET_VALID_MS = 24 * 60 * 60 * 1_000;
 
 /** An endpoint travels in one message, which must stay small. */
 export const MAX_SUBSCRIPTIONS_PER_ENDPOINT = 1_000;
+export const MAX_FILTER_CHARACTERS_PER_ENDPOINT = 128 * 1_024;
 
 /**
  * What happens if the command is carried out now. Whoever repeats a command changes nothing more.
@@ -88,14 +94,35 @@ function decideRegistration(
   endpoint: Endpoint,
   situation: EndpointSituation,
 ): EndpointDecision {
-  const known = endpoint.subscriptions.some((each) => each.event === command.event);
-  if (!known && endpoint.subscriptions.length >= MAX_SUBSCRIPTIONS_PER_ENDPOINT) {
+  const others = endpoint.subscriptions.filter((each) => each.event !== command.event);
+  if (others.length >= MAX_SUBSCRIPTIONS_PER_ENDPOINT) {
     return refused(tooManySubscriptions());
+  }
+  const filters = [command, ...others].map(({ filter }) => filter?.length ?? 0);
+  if (filters.reduce((sum, each) => sum + each) > MAX_FILTER_CHARACTERS_PER_ENDPOINT) {
+    return refused(filtersTooLarge());
   }
   return accepted(
     ...(endpoint.disabledReason === null ? [] : [{ type: 'endpoint_enabled' } as const]),
-    ...(known ? [] : [subscribe(command, situation)]),
+    ...registered(command, endpoint, situation),
   );
+}
+
+/**
+ * A filter holds from now on. The subscription stays as old as it is: else what was recorded since
+ * would not be matched any more, and what waits would be cancelled.
+ */
+function registered(
+  command: Registration,
+  endpoint: Endpoint,
+  situation: EndpointSituation,
+): readonly EndpointEvent[] {
+  const { event, filter } = command;
+  const known = endpoint.subscriptions.find((each) => each.event === event);
+  if (known === undefined) {
+    return [subscribe(command, situation)];
+  }
+  return known.filter === filter ? [] : [{ type: 'subscription_filter_changed', event, filter }];
 }
 
 /** With its last subscription the endpoint goes. */
@@ -189,8 +216,11 @@ function decideDisabling(command: DisableEndpoint, endpoint: Endpoint): Endpoint
     : accepted({ type: 'endpoint_disabled', reason: command.reason });
 }
 
-function subscribe({ event }: Registration, { recordedAtMs }: EndpointSituation): EndpointEvent {
-  return { type: 'subscription_added', event, registeredAtMs: recordedAtMs };
+function subscribe(
+  { event, filter }: Registration,
+  { recordedAtMs }: EndpointSituation,
+): EndpointEvent {
+  return { type: 'subscription_added', event, registeredAtMs: recordedAtMs, filter };
 }
 
 function accepted(...events: readonly EndpointEvent[]): EndpointDecision {
@@ -219,4 +249,11 @@ function tooManySubscriptions(): ServiceError {
     `The endpoint has ${MAX_SUBSCRIPTIONS_PER_ENDPOINT} subscriptions, and may have no more. ` +
     'Unregister some, or register "*" for all events.';
   return new ServiceError('FAILED_PRECONDITION', 'TOO_MANY_SUBSCRIPTIONS', message);
+}
+
+function filtersTooLarge(): ServiceError {
+  const message =
+    `The filters of the endpoint would have more than ${MAX_FILTER_CHARACTERS_PER_ENDPOINT} ` +
+    'characters together. Make them shorter, or use another URL for some of them.';
+  return new ServiceError('FAILED_PRECONDITION', 'FILTERS_TOO_LARGE', message);
 }

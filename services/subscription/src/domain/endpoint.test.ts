@@ -1,7 +1,12 @@
 import type { EndpointHeader } from '@billhook/secrets';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide, MAX_SUBSCRIPTIONS_PER_ENDPOINT, PREVIOUS_SECRET_VALID_MS } from './decide.ts';
+import {
+  decide,
+  MAX_FILTER_CHARACTERS_PER_ENDPOINT,
+  MAX_SUBSCRIPTIONS_PER_ENDPOINT,
+  PREVIOUS_SECRET_VALID_MS,
+} from './decide.ts';
 import type { EndpointCommand, EndpointDecision } from './decide.ts';
 import { evolve, stateOf } from './endpoint.ts';
 import type { Endpoint, EndpointEvent } from './endpoint.ts';
@@ -10,10 +15,11 @@ const key = { tenant: 'default', endpointId: 'ep_1' };
 const url = 'https://example.com/';
 const otherUrl = 'https://example.org/';
 const created: EndpointEvent = { type: 'endpoint_created', url };
-const added = (event: string): EndpointEvent => ({
+const added = (event: string, filter: string | null = null): EndpointEvent => ({
   type: 'subscription_added',
   event,
   registeredAtMs: 5,
+  filter,
 });
 const disabled: EndpointEvent = { type: 'endpoint_disabled', reason: 'gone' };
 
@@ -51,7 +57,7 @@ describe('the history of an endpoint', () => {
       maxInFlight: null,
       paused: false,
       disabledReason: null,
-      subscriptions: [{ event: 'a', registeredAtMs: 5 }],
+      subscriptions: [{ event: 'a', registeredAtMs: 5, filter: null }],
       createdAtMs: 10,
       updatedAtMs: 20,
       renewedAtRevision: 1,
@@ -59,7 +65,8 @@ describe('the history of an endpoint', () => {
   });
 
   test('keeps subscriptions in the order of their names', () => {
-    const { subscriptions } = replay(created, added('b'), added('c'), added('*'), added('a'));
+    const names = ['b', 'c', '*', 'a'];
+    const { subscriptions } = replay(created, ...names.map((name) => added(name)));
     expect(subscriptions.map(({ event }) => event)).toEqual(['*', 'a', 'b', 'c']);
   });
 
@@ -92,18 +99,18 @@ describe('the history of an endpoint', () => {
 });
 
 describe('registering', () => {
-  const register: EndpointCommand = { kind: 'register', event: 'a', url };
+  const register: EndpointCommand = { kind: 'register', event: 'a', url, filter: null };
 
   test('makes the endpoint with its first subscription', () => {
     expect(decideOn(undefined, register)).toEqual([
       created,
-      { type: 'subscription_added', event: 'a', registeredAtMs: 99 },
+      { type: 'subscription_added', event: 'a', registeredAtMs: 99, filter: null },
     ]);
   });
 
   test('adds a subscription to an endpoint, and nothing when it is there', () => {
     expect(decideOn(active, { ...register, event: 'b' })).toEqual([
-      { type: 'subscription_added', event: 'b', registeredAtMs: 99 },
+      { type: 'subscription_added', event: 'b', registeredAtMs: 99, filter: null },
     ]);
     expect(decideOn(active, register)).toEqual([]);
   });
@@ -118,9 +125,43 @@ describe('registering', () => {
 
   test('is refused beyond the number of subscriptions that an endpoint may have', () => {
     const names = Array.from({ length: MAX_SUBSCRIPTIONS_PER_ENDPOINT }, (_, index) => `e${index}`);
-    const full = replay(created, ...names.map(added));
+    const full = replay(created, ...names.map((name) => added(name)));
     expect(decideOn(full, register)).toBe('FAILED_PRECONDITION TOO_MANY_SUBSCRIPTIONS');
     expect(decideOn(full, { ...register, event: 'e7' })).toEqual([]);
+  });
+});
+
+describe('registering with a filter', () => {
+  const register: EndpointCommand = { kind: 'register', event: 'a', url, filter: 'one' };
+  const filtered = replay(created, added('a', 'one'), added('b'));
+
+  test('makes a subscription that has it', () => {
+    expect(decideOn(undefined, register)).toEqual([
+      created,
+      { type: 'subscription_added', event: 'a', registeredAtMs: 99, filter: 'one' },
+    ]);
+  });
+
+  test('again changes nothing, with another one or without one it does, and nothing else', () => {
+    expect(decideOn(filtered, register)).toEqual([]);
+    for (const filter of ['two', null]) {
+      const changed: EndpointEvent = { type: 'subscription_filter_changed', event: 'a', filter };
+      expect(decideOn(filtered, { ...register, filter })).toEqual([changed]);
+      expect(replay(created, added('a', 'one'), added('b'), changed).subscriptions).toEqual([
+        { event: 'a', registeredAtMs: 5, filter },
+        { event: 'b', registeredAtMs: 5, filter: null },
+      ]);
+    }
+  });
+
+  test('is refused beyond what the filters of an endpoint may have together', () => {
+    const filter = 'x'.repeat(MAX_FILTER_CHARACTERS_PER_ENDPOINT / 2);
+    const half = replay(created, added('a', filter));
+    expect(decideOn(half, { ...register, event: 'b', filter })).toHaveLength(1);
+    const tooMuch = { ...register, event: 'b', filter: `${filter}x` };
+    expect(decideOn(half, tooMuch)).toBe('FAILED_PRECONDITION FILTERS_TOO_LARGE');
+    // It takes the place of the one before.
+    expect(decideOn(half, { ...register, filter: `${filter}x` })).toHaveLength(1);
   });
 });
 
@@ -214,6 +255,7 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
     kind: fc.constantFrom('register' as const, 'unregister' as const),
     event: fc.constantFrom('a', 'b', '*'),
     url: fc.constant(url),
+    filter: fc.constantFrom(null, 'one', 'two'),
   }),
   fc.record({ kind: fc.constantFrom('pause', 'resume', 'enable', 'rotate_secret') }),
   fc.record({

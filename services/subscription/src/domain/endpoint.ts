@@ -1,7 +1,13 @@
 /** What happened to an endpoint: a URL of a tenant that gets events. It holds no secret. */
 export type EndpointEvent =
   | { readonly type: 'endpoint_created'; readonly url: string }
-  | { readonly type: 'subscription_added'; readonly event: string; readonly registeredAtMs: number }
+  | SubscriptionAdded
+  /** The time of the registration stays. */
+  | {
+      readonly type: 'subscription_filter_changed';
+      readonly event: string;
+      readonly filter: string | null;
+    }
   | { readonly type: 'subscription_removed'; readonly event: string }
   | { readonly type: 'endpoint_removed' }
   | { readonly type: 'endpoint_paused' }
@@ -10,6 +16,10 @@ export type EndpointEvent =
   | { readonly type: 'endpoint_enabled' }
   | { readonly type: 'endpoint_updated'; readonly changes: EndpointChanges }
   | { readonly type: 'secret_rotated'; readonly previousValidUntilMs: number };
+
+interface SubscriptionAdded extends Subscription {
+  readonly type: 'subscription_added';
+}
 
 /** New values of the fields that are there. */
 export interface EndpointChanges {
@@ -65,6 +75,8 @@ export interface Subscription {
   /** An event name, or `*`. */
   readonly event: string;
   readonly registeredAtMs: number;
+  /** The text of a condition that events must meet; `null`: they all come. */
+  readonly filter: string | null;
 }
 
 export type EndpointState = 'active' | 'paused' | 'disabled';
@@ -113,6 +125,8 @@ export function evolve(
   switch (event.type) {
     case 'subscription_added':
       return { ...next, subscriptions: withSubscription(endpoint.subscriptions, event) };
+    case 'subscription_filter_changed':
+      return { ...next, subscriptions: withFilter(endpoint.subscriptions, event) };
     case 'subscription_removed':
       return { ...next, subscriptions: without(endpoint.subscriptions, event.event) };
     case 'endpoint_paused':
@@ -157,11 +171,18 @@ function created(change: RecordedChange, url: string): Endpoint {
 
 function withSubscription(
   subscriptions: readonly Subscription[],
-  { event, registeredAtMs }: Subscription,
+  { event, registeredAtMs, filter }: Subscription,
 ): readonly Subscription[] {
   const behind = subscriptions.findIndex((each) => each.event > event);
   const index = behind === -1 ? subscriptions.length : behind;
-  return subscriptions.toSpliced(index, 0, { event, registeredAtMs });
+  return subscriptions.toSpliced(index, 0, { event, registeredAtMs, filter });
+}
+
+function withFilter(
+  subscriptions: readonly Subscription[],
+  { event, filter }: Pick<Subscription, 'event' | 'filter'>,
+): readonly Subscription[] {
+  return subscriptions.map((each) => (each.event === event ? { ...each, filter } : each));
 }
 
 function without(subscriptions: readonly Subscription[], event: string): readonly Subscription[] {

@@ -1,4 +1,5 @@
 import { parseWebhookUrl } from '@billhook/destinations';
+import { parseFilter } from '@billhook/filters';
 import { decodePageToken, pageSize, requirePattern } from '@billhook/grpc';
 import type { PageScope } from '@billhook/grpc';
 import { invalidField } from '@billhook/runtime';
@@ -38,6 +39,19 @@ export function requireUrl(text: string): UrlField {
     throw invalidField('url', parsed.reason, parsed.message);
   }
   return parsed;
+}
+
+/** @returns the filter as it is kept; `null` for "", which stands for none. */
+export function optionalFilter(text: string): string | null {
+  if (text === '') {
+    return null;
+  }
+  const parsed = parseFilter(text);
+  if (parsed.kind === 'invalid') {
+    const { place, reason, message } = parsed.fault;
+    throw invalidField(`filter${place}`, reason, message);
+  }
+  return parsed.filter.text;
 }
 
 export function requireDisabledReason(text: string): string {

@@ -195,7 +195,7 @@ describe('unregistering', () => {
 
 test('a tenant that breaks the pattern is refused', async () => {
   const { client } = await subscriptions.start();
-  const request = { url: 'http://127.0.0.1/', event: 'a' };
+  const request = { url: 'http://127.0.0.1/', event: 'a', filter: '' };
   const answer = call(client.register, request, { tenant: 'no tenant', timeoutMs: 5_000 });
   expect((await refusal(answer))[0]).toBe('INVALID_ARGUMENT TENANT_INVALID');
 });

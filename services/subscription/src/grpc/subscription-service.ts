@@ -12,6 +12,7 @@ import { writeTimestampMs } from '@billhook/contracts';
 import { createEndpointId } from './endpoint-ids.ts';
 import { readUpdate } from './endpoint-update.ts';
 import {
+  optionalFilter,
   readEndpointPage,
   readSubscriptionPage,
   requireDisabledReason,
@@ -100,9 +101,10 @@ function createRegistrations(
     register: async (request, context) => {
       const event = requireEvent(request.event);
       const { url, hostname } = requireUrl(request.url);
+      const filter = optionalFilter(request.filter);
       await requireReachable(hostname, deps.policy);
       const target = createEndpointId();
-      const answer = await execute(target, { kind: 'register', event, url }, context);
+      const answer = await execute(target, { kind: 'register', event, url, filter }, context);
       const { endpoint, newSecret } = answer;
       const subscription = endpoint.subscriptions.find((each) => each.event === event);
       return {

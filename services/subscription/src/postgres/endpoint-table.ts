@@ -3,18 +3,20 @@ import type { Endpoint, EndpointKey } from '../domain/endpoint.ts';
 import { fromUuid, toUuid } from './ids.ts';
 import { SCHEMA } from './migrations.ts';
 
-/** An endpoint's columns; its subscriptions as two arrays in the order of the event names. */
+/** An endpoint's columns; its subscriptions as three arrays in the order of the event names. */
 export const ENDPOINT_COLUMNS = `
   endpoint.endpoint_id, endpoint.tenant, endpoint.version, endpoint.url, endpoint.description,
   endpoint.header_names, endpoint.rate_limit_per_second, endpoint.timeout_ms,
   endpoint.max_in_flight, endpoint.paused, endpoint.disabled_reason,
-  endpoint.created_at_ms, endpoint.updated_at_ms, endpoint.renewed_at_revision, subscribed.events, subscribed.registered_at_ms`;
+  endpoint.created_at_ms, endpoint.updated_at_ms, endpoint.renewed_at_revision,
+  subscribed.events, subscribed.registered_at_ms, subscribed.filters`;
 
 export const ENDPOINT_SOURCE = `
   ${SCHEMA}.endpoint
   cross join lateral (
     select coalesce(array_agg(event order by event), '{}') as events,
-      coalesce(array_agg(registered_at_ms::text order by event), '{}') as registered_at_ms
+      coalesce(array_agg(registered_at_ms::text order by event), '{}') as registered_at_ms,
+      coalesce(array_agg(filter order by event), '{}') as filters
     from ${SCHEMA}.subscription where subscription.endpoint_id = endpoint.endpoint_id
   ) as subscribed`;
 
@@ -36,6 +38,7 @@ export interface EndpointRow {
   readonly renewed_at_revision: bigint;
   readonly events: readonly string[];
   readonly registered_at_ms: readonly string[];
+  readonly filters: readonly (string | null)[];
 }
 
 /** A URL of a tenant. */
@@ -133,10 +136,12 @@ export async function saveSubscriptions(
     name: 'save_subscriptions',
     text: `
 with kept as (
-  insert into ${SCHEMA}.subscription (endpoint_id, event, registered_at_ms)
-  select * from unnest($2::uuid[], $3::text[], $4::bigint[])
-  on conflict (endpoint_id, event) do update set registered_at_ms = excluded.registered_at_ms
-  where subscription.registered_at_ms <> excluded.registered_at_ms)
+  insert into ${SCHEMA}.subscription (endpoint_id, event, registered_at_ms, filter)
+  select * from unnest($2::uuid[], $3::text[], $4::bigint[], $5::text[])
+  on conflict (endpoint_id, event) do update set
+    registered_at_ms = excluded.registered_at_ms, filter = excluded.filter
+  where (subscription.registered_at_ms, subscription.filter)
+    is distinct from (excluded.registered_at_ms, excluded.filter))
 delete from ${SCHEMA}.subscription
 where endpoint_id = any($1::uuid[])
   and (endpoint_id, event) not in (select * from unnest($2::uuid[], $3::text[]))`,
@@ -145,6 +150,7 @@ where endpoint_id = any($1::uuid[])
       rows.map(({ uuid }) => uuid),
       rows.map(({ event }) => event),
       rows.map(({ registeredAtMs }) => registeredAtMs),
+      rows.map(({ filter }) => filter),
     ],
   });
 }
@@ -215,6 +221,7 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     subscriptions: row.events.map((event, index) => ({
       event,
       registeredAtMs: Number(row.registered_at_ms[index]),
+      filter: row.filters[index] ?? null,
     })),
     createdAtMs: Number(row.created_at_ms),
     updatedAtMs: Number(row.updated_at_ms),

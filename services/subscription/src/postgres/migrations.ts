@@ -62,8 +62,13 @@ create table ${SCHEMA}.headers (
   ciphertext bytea not null
 );`;
 
+/** The text of the condition as it is read back: its fields in order. */
+const addSubscriptionFilters = `
+alter table ${SCHEMA}.subscription add column filter text;`;
+
 export const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
   { number: 2, name: 'endpoints', sql: createEndpointTables },
   { number: 3, name: 'endpoint_settings', sql: addEndpointSettings },
+  { number: 4, name: 'subscription_filters', sql: addSubscriptionFilters },
 ];

@@ -22,6 +22,7 @@ async function liveThrough(copy: Copy): Promise<void> {
   const lives = Array.from({ length: 20 }, async (_, number) => {
     const url = `http://127.0.0.1:9/${number % 7}`;
     const { endpointId } = (await copy.register(url, `e${number % 3}`)).endpoint;
+    await refusal(copy.registerFiltered(url, `f${number % 2}`, { 'data.amount': number }));
     await refusal(copy.change('pauseEndpoint', endpointId));
     await refusal(copy.rotate(endpointId));
     await refusal(copy.disable(endpointId, await copy.revision()));
@@ -30,6 +31,7 @@ async function liveThrough(copy: Copy): Promise<void> {
     await refusal(copy.update({ endpointId, url: `${url}/moved/${number % 2}` }));
     await refusal(copy.change('enableEndpoint', endpointId));
     await refusal(copy.change('resumeEndpoint', endpointId));
+    await refusal(copy.register(`${url}/moved/${number % 2}`, 'f0'));
     await refusal(copy.unregister(`${url}/moved/${number % 2}`, `e${number % 3}`));
   });
   await Promise.all(lives);

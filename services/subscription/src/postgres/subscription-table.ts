@@ -11,7 +11,7 @@ export async function selectSubscriptions(
   const { rows } = await pool.query<SubscriptionRow>({
     name: 'select_subscriptions',
     text: `
-select endpoint_id, event, url, registered_at_ms
+select endpoint_id, event, url, registered_at_ms, filter
 from ${SCHEMA}.endpoint join ${SCHEMA}.subscription using (endpoint_id)
 where tenant = $1 and ($2::uuid is null or (endpoint_id, event) > ($2::uuid, $3::text))
 order by endpoint_id, event
@@ -23,6 +23,7 @@ limit $4`,
     event: row.event,
     url: row.url,
     registeredAtMs: Number(row.registered_at_ms),
+    filter: row.filter,
   }));
 }
 
@@ -31,4 +32,5 @@ interface SubscriptionRow {
   readonly event: string;
   readonly url: string;
   readonly registered_at_ms: bigint;
+  readonly filter: string | null;
 }

@@ -9,9 +9,23 @@ const golden: readonly (readonly [EndpointEvent, string])[] = [
     '0a140a1268747470733a2f2f612e6578616d706c652f',
   ],
   [
-    { type: 'subscription_added', event: '*', registeredAtMs: 1_700_000_000_123 },
+    { type: 'subscription_added', event: '*', registeredAtMs: 1_700_000_000_123, filter: null },
     '12100a012a120b0880e2cfaa0610c0a9d33a',
   ],
+  [
+    {
+      type: 'subscription_added',
+      event: '*',
+      registeredAtMs: 1_700_000_000_123,
+      filter: '{"event":"a"}',
+    },
+    '121f0a012a120b0880e2cfaa0610c0a9d33a1a0d7b226576656e74223a2261227d',
+  ],
+  [
+    { type: 'subscription_filter_changed', event: '*', filter: '{"event":"a"}' },
+    '5a120a012a120d7b226576656e74223a2261227d',
+  ],
+  [{ type: 'subscription_filter_changed', event: '*', filter: null }, '5a030a012a'],
   [{ type: 'subscription_removed', event: 'invoice_paid' }, '1a0e0a0c696e766f6963655f70616964'],
   [{ type: 'endpoint_removed' }, '2200'],
   [{ type: 'endpoint_paused' }, '2a00'],

@@ -26,8 +26,13 @@ export function decodeEndpointEvent(data: Uint8Array): EndpointEvent {
     case 'created':
       return { type: 'endpoint_created', url: change.value.url };
     case 'subscriptionAdded': {
-      const { event, registeredAt } = change.value;
-      return { type: 'subscription_added', event, registeredAtMs: timeOf(registeredAt) };
+      const { event, registeredAt, filter } = change.value;
+      const registeredAtMs = timeOf(registeredAt);
+      return { type: 'subscription_added', event, registeredAtMs, filter: filter || null };
+    }
+    case 'subscriptionFilterChanged': {
+      const { event, filter } = change.value;
+      return { type: 'subscription_filter_changed', event, filter: filter || null };
     }
     case 'subscriptionRemoved':
       return { type: 'subscription_removed', event: change.value.event };
@@ -59,7 +64,12 @@ function toChange(event: EndpointEvent): Change {
       return { $case: 'created', value: { url: event.url } };
     case 'subscription_added': {
       const registeredAt = writeTimestampMs(event.registeredAtMs);
-      return { $case: 'subscriptionAdded', value: { event: event.event, registeredAt } };
+      const value = { event: event.event, registeredAt, filter: event.filter ?? '' };
+      return { $case: 'subscriptionAdded', value };
+    }
+    case 'subscription_filter_changed': {
+      const value = { event: event.event, filter: event.filter ?? '' };
+      return { $case: 'subscriptionFilterChanged', value };
     }
     case 'subscription_removed':
       return { $case: 'subscriptionRemoved', value: { event: event.event } };

@@ -37,6 +37,9 @@ export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
     createTime: writeTimestampMs(endpoint.createdAtMs),
     updateTime: writeTimestampMs(endpoint.updatedAtMs),
     headerNames: endpoint.headerNames,
+    filters: endpoint.subscriptions.flatMap(({ event, filter }) =>
+      filter === null ? [] : [{ event, filter }],
+    ),
     ...toLimits(endpoint),
   };
 }
@@ -44,9 +47,10 @@ export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
 /** Writes a subscription as callers see it. */
 export function toSubscriptionMessage(
   { endpointId, url }: Pick<Endpoint, 'endpointId' | 'url'>,
-  { event, registeredAtMs }: Subscription,
+  { event, registeredAtMs, filter }: Subscription,
 ): subscriptionV1.Subscription {
-  return { endpointId, event, url, registeredAt: writeTimestampMs(registeredAtMs) };
+  const registeredAt = writeTimestampMs(registeredAtMs);
+  return { endpointId, event, url, registeredAt, filter: filter ?? '' };
 }
 
 /** Writes an endpoint as a dispatcher needs it. */
@@ -57,9 +61,10 @@ export function toWatchedEndpoint(watched: EndpointWithSecrets): subscriptionV1.
     endpointId: endpoint.endpointId,
     url: endpoint.url,
     state: stateMessages[stateOf(endpoint)],
-    subscriptions: endpoint.subscriptions.map(({ event, registeredAtMs }) => ({
+    subscriptions: endpoint.subscriptions.map(({ event, registeredAtMs, filter }) => ({
       event,
       registeredAt: writeTimestampMs(registeredAtMs),
+      filter: filter ?? '',
     })),
     secrets: secrets.map(({ ciphertext, validUntilMs }) => ({
       ciphertext,

@@ -18,6 +18,8 @@ type Endpoint = subscriptionV1.Endpoint;
 export interface Copy {
   readonly client: Client;
   register(url: string, event?: string, tenant?: string): Promise<Registered>;
+  /** The filter is sent as it is if it is a text, and as JSON if it is not. */
+  registerFiltered(url: string, event: string, filter: unknown): Promise<Registered>;
   unregister(
     url: string,
     event?: string,
@@ -126,14 +128,12 @@ function createCopy(client: Client, stop: () => Promise<void>): Copy {
   return {
     client,
     stop,
-    register: async (url, event = '*', tenant) => {
-      const answer = await call(client.register, { url, event }, optionsFor(tenant));
-      const { secret } = answer;
-      return {
-        endpoint: required(answer.endpoint),
-        subscription: required(answer.subscription),
-        secret,
-      };
+    register: async (url, event = '*', tenant) =>
+      toRegistered(await call(client.register, { url, event, filter: '' }, optionsFor(tenant))),
+    registerFiltered: async (url, event, filter) => {
+      const text = typeof filter === 'string' ? filter : JSON.stringify(filter);
+      const request = { url, event, filter: text };
+      return toRegistered(await call(client.register, request, optionsFor()));
     },
     unregister: (url, event = '*', tenant) =>
       call(client.unregister, { url, event }, optionsFor(tenant)),
@@ -153,6 +153,11 @@ function createCopy(client: Client, stop: () => Promise<void>): Copy {
     revision: async () => Number((await call(client.getRevision, {}, optionsFor())).revision),
     watch: (from = { revision: 0, eventId: '' }) => openWatch(client, from),
   };
+}
+
+function toRegistered(answer: subscriptionV1.RegisterResponse): Registered {
+  const { endpoint, subscription, secret } = answer;
+  return { endpoint: required(endpoint), subscription: required(subscription), secret };
 }
 
 function openWatch(

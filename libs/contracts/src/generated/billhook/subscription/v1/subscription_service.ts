@@ -114,6 +114,15 @@ export interface Endpoint {
     | undefined;
   /** The names of the headers of its own, in lower case. Their values are shown to nobody. */
   readonly headerNames: readonly string[];
+  /** The filters of those events that have one. */
+  readonly filters: readonly EventFilter[];
+}
+
+/** Of the events of this name, an endpoint gets those that meet the filter. */
+export interface EventFilter {
+  readonly event: string;
+  /** As in `Subscription`. */
+  readonly filter: string;
 }
 
 /** A header that goes with every delivery to an endpoint. */
@@ -137,7 +146,14 @@ export interface Subscription {
   readonly endpointId: string;
   readonly event: string;
   readonly url: string;
-  readonly registeredAt: Timestamp | undefined;
+  readonly registeredAt:
+    | Timestamp
+    | undefined;
+  /**
+   * The JSON of the condition that events must meet, with its fields in order; empty: none, they
+   * all come.
+   */
+  readonly filter: string;
 }
 
 export interface RegisterRequest {
@@ -145,6 +161,12 @@ export interface RegisterRequest {
   readonly event: string;
   /** An absolute http or https address of at most 2,048 characters. */
   readonly url: string;
+  /**
+   * A condition over the event's name and data, as JSON of at most 4,096 characters, such as
+   * `{"data.amount":{"gte":1000}}`: docs/filters.md. It is a text, because a `Struct` would drop
+   * fields that stand there twice, and its numbers need not be finite. Empty: all events.
+   */
+  readonly filter: string;
 }
 
 export interface RegisterResponse {
@@ -336,7 +358,11 @@ export interface WatchedEndpoint {
 
 export interface WatchedSubscription {
   readonly event: string;
-  readonly registeredAt: Timestamp | undefined;
+  readonly registeredAt:
+    | Timestamp
+    | undefined;
+  /** As in `Subscription`. */
+  readonly filter: string;
 }
 
 /** A secret, encrypted with the key of `BILLHOOK_SECRET_KEY`. */
@@ -375,6 +401,7 @@ function createBaseEndpoint(): Endpoint {
     timeout: undefined,
     maxInFlight: undefined,
     headerNames: [],
+    filters: [],
   };
 }
 
@@ -415,6 +442,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     for (const v of message.headerNames) {
       writer.uint32(98).string(v!);
+    }
+    for (const v of message.filters) {
+      EventFilter.encode(v!, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -528,6 +558,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.headerNames.push(reader.string());
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.filters.push(EventFilter.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -563,6 +601,74 @@ export const Endpoint: MessageFns<Endpoint> = {
       : undefined;
     message.maxInFlight = object.maxInFlight ?? undefined;
     message.headerNames = object.headerNames?.map((e) => e) || [];
+    message.filters = object.filters?.map((e) => EventFilter.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEventFilter(): EventFilter {
+  return { event: "", filter: "" };
+}
+
+export const EventFilter: MessageFns<EventFilter> = {
+  encode(message: EventFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== "") {
+      writer.uint32(10).string(message.event);
+    }
+    if (message.filter !== "") {
+      writer.uint32(18).string(message.filter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventFilter() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventFilter>): EventFilter {
+    return EventFilter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventFilter>): EventFilter {
+    const message = createBaseEventFilter() as any;
+    message.event = object.event ?? "";
+    message.filter = object.filter ?? "";
     return message;
   },
 };
@@ -635,7 +741,7 @@ export const Header: MessageFns<Header> = {
 };
 
 function createBaseSubscription(): Subscription {
-  return { endpointId: "", event: "", url: "", registeredAt: undefined };
+  return { endpointId: "", event: "", url: "", registeredAt: undefined, filter: "" };
 }
 
 export const Subscription: MessageFns<Subscription> = {
@@ -651,6 +757,9 @@ export const Subscription: MessageFns<Subscription> = {
     }
     if (message.registeredAt !== undefined) {
       Timestamp.encode(message.registeredAt, writer.uint32(34).fork()).join();
+    }
+    if (message.filter !== "") {
+      writer.uint32(42).string(message.filter);
     }
     return writer;
   },
@@ -700,6 +809,14 @@ export const Subscription: MessageFns<Subscription> = {
             message.registeredAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -723,12 +840,13 @@ export const Subscription: MessageFns<Subscription> = {
     message.registeredAt = (object.registeredAt !== undefined && object.registeredAt !== null)
       ? Timestamp.fromPartial(object.registeredAt)
       : undefined;
+    message.filter = object.filter ?? "";
     return message;
   },
 };
 
 function createBaseRegisterRequest(): RegisterRequest {
-  return { event: "", url: "" };
+  return { event: "", url: "", filter: "" };
 }
 
 export const RegisterRequest: MessageFns<RegisterRequest> = {
@@ -738,6 +856,9 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
     }
     if (message.url !== "") {
       writer.uint32(18).string(message.url);
+    }
+    if (message.filter !== "") {
+      writer.uint32(26).string(message.filter);
     }
     return writer;
   },
@@ -771,6 +892,14 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
             message.url = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -790,6 +919,7 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
     const message = createBaseRegisterRequest() as any;
     message.event = object.event ?? "";
     message.url = object.url ?? "";
+    message.filter = object.filter ?? "";
     return message;
   },
 };
@@ -2713,7 +2843,7 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
 };
 
 function createBaseWatchedSubscription(): WatchedSubscription {
-  return { event: "", registeredAt: undefined };
+  return { event: "", registeredAt: undefined, filter: "" };
 }
 
 export const WatchedSubscription: MessageFns<WatchedSubscription> = {
@@ -2723,6 +2853,9 @@ export const WatchedSubscription: MessageFns<WatchedSubscription> = {
     }
     if (message.registeredAt !== undefined) {
       Timestamp.encode(message.registeredAt, writer.uint32(18).fork()).join();
+    }
+    if (message.filter !== "") {
+      writer.uint32(26).string(message.filter);
     }
     return writer;
   },
@@ -2756,6 +2889,14 @@ export const WatchedSubscription: MessageFns<WatchedSubscription> = {
             message.registeredAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2777,6 +2918,7 @@ export const WatchedSubscription: MessageFns<WatchedSubscription> = {
     message.registeredAt = (object.registeredAt !== undefined && object.registeredAt !== null)
       ? Timestamp.fromPartial(object.registeredAt)
       : undefined;
+    message.filter = object.filter ?? "";
     return message;
   },
 };
@@ -2997,7 +3139,8 @@ export type SubscriptionServiceService = typeof SubscriptionServiceService;
 export const SubscriptionServiceService = {
   /**
    * Subscribes a URL to an event name. The first registration of a URL makes its endpoint. A
-   * repeat changes nothing, but for enabling an endpoint that was disabled.
+   * repeat changes nothing, but for enabling an endpoint that was disabled. The filter counts as it
+   * is sent: a repeat with another one, or without one, replaces the one before.
    */
   register: {
     path: "/billhook.subscription.v1.SubscriptionService/Register" as const,
@@ -3149,7 +3292,8 @@ export const SubscriptionServiceService = {
 export interface SubscriptionServiceServer extends UntypedServiceImplementation {
   /**
    * Subscribes a URL to an event name. The first registration of a URL makes its endpoint. A
-   * repeat changes nothing, but for enabling an endpoint that was disabled.
+   * repeat changes nothing, but for enabling an endpoint that was disabled. The filter counts as it
+   * is sent: a repeat with another one, or without one, replaces the one before.
    */
   register: handleUnaryCall<RegisterRequest, RegisterResponse>;
   /** Takes a subscription back. With the last one its endpoint goes. */
@@ -3184,7 +3328,8 @@ export interface SubscriptionServiceServer extends UntypedServiceImplementation 
 export interface SubscriptionServiceClient extends Client {
   /**
    * Subscribes a URL to an event name. The first registration of a URL makes its endpoint. A
-   * repeat changes nothing, but for enabling an endpoint that was disabled.
+   * repeat changes nothing, but for enabling an endpoint that was disabled. The filter counts as it
+   * is sent: a repeat with another one, or without one, replaces the one before.
    */
   register(
     request: RegisterRequest,

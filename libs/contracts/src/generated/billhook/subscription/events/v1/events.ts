@@ -26,6 +26,7 @@ export interface EndpointEvent {
     | { readonly $case: "enabled"; readonly value: EndpointEnabled }
     | { readonly $case: "updated"; readonly value: EndpointUpdated }
     | { readonly $case: "secretRotated"; readonly value: SecretRotated }
+    | { readonly $case: "subscriptionFilterChanged"; readonly value: SubscriptionFilterChanged }
     | undefined;
 }
 
@@ -38,7 +39,21 @@ export interface EndpointCreated {
 export interface SubscriptionAdded {
   /** An event name, or `*`. */
   readonly event: string;
-  readonly registeredAt: Timestamp | undefined;
+  readonly registeredAt:
+    | Timestamp
+    | undefined;
+  /** As in `SubscriptionFilterChanged`. */
+  readonly filter: string;
+}
+
+/**
+ * The subscription goes on with another filter. The time of its registration stays, so that what
+ * waits since then is judged by the filter alone.
+ */
+export interface SubscriptionFilterChanged {
+  readonly event: string;
+  /** The JSON of the condition that events must meet; empty: none, they all come. */
+  readonly filter: string;
 }
 
 /** The endpoint gets events of this name no more. */
@@ -136,6 +151,9 @@ export const EndpointEvent: MessageFns<EndpointEvent> = {
         break;
       case "secretRotated":
         SecretRotated.encode(message.change.value, writer.uint32(82).fork()).join();
+        break;
+      case "subscriptionFilterChanged":
+        SubscriptionFilterChanged.encode(message.change.value, writer.uint32(90).fork()).join();
         break;
     }
     return writer;
@@ -237,6 +255,17 @@ export const EndpointEvent: MessageFns<EndpointEvent> = {
             message.change = { $case: "secretRotated", value: SecretRotated.decode(reader, reader.uint32()) };
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.change = {
+              $case: "subscriptionFilterChanged",
+              value: SubscriptionFilterChanged.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -318,6 +347,15 @@ export const EndpointEvent: MessageFns<EndpointEvent> = {
         }
         break;
       }
+      case "subscriptionFilterChanged": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = {
+            $case: "subscriptionFilterChanged",
+            value: SubscriptionFilterChanged.fromPartial(object.change.value),
+          };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -379,7 +417,7 @@ export const EndpointCreated: MessageFns<EndpointCreated> = {
 };
 
 function createBaseSubscriptionAdded(): SubscriptionAdded {
-  return { event: "", registeredAt: undefined };
+  return { event: "", registeredAt: undefined, filter: "" };
 }
 
 export const SubscriptionAdded: MessageFns<SubscriptionAdded> = {
@@ -389,6 +427,9 @@ export const SubscriptionAdded: MessageFns<SubscriptionAdded> = {
     }
     if (message.registeredAt !== undefined) {
       Timestamp.encode(message.registeredAt, writer.uint32(18).fork()).join();
+    }
+    if (message.filter !== "") {
+      writer.uint32(26).string(message.filter);
     }
     return writer;
   },
@@ -422,6 +463,14 @@ export const SubscriptionAdded: MessageFns<SubscriptionAdded> = {
             message.registeredAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -443,6 +492,74 @@ export const SubscriptionAdded: MessageFns<SubscriptionAdded> = {
     message.registeredAt = (object.registeredAt !== undefined && object.registeredAt !== null)
       ? Timestamp.fromPartial(object.registeredAt)
       : undefined;
+    message.filter = object.filter ?? "";
+    return message;
+  },
+};
+
+function createBaseSubscriptionFilterChanged(): SubscriptionFilterChanged {
+  return { event: "", filter: "" };
+}
+
+export const SubscriptionFilterChanged: MessageFns<SubscriptionFilterChanged> = {
+  encode(message: SubscriptionFilterChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== "") {
+      writer.uint32(10).string(message.event);
+    }
+    if (message.filter !== "") {
+      writer.uint32(18).string(message.filter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubscriptionFilterChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubscriptionFilterChanged() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SubscriptionFilterChanged>): SubscriptionFilterChanged {
+    return SubscriptionFilterChanged.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SubscriptionFilterChanged>): SubscriptionFilterChanged {
+    const message = createBaseSubscriptionFilterChanged() as any;
+    message.event = object.event ?? "";
+    message.filter = object.filter ?? "";
     return message;
   },
 };
