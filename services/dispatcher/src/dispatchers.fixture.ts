@@ -35,11 +35,8 @@ export interface Dispatchers {
   readonly set: SubscriptionSet;
   readonly start: (overrides?: Partial<DispatcherConfig>, log?: Log) => Promise<RunningService>;
   readonly receive: (answer?: AnswerRequest) => Promise<Receiver>;
-  /** Registers a receiver for everything from now on. Returns what changes its state. */
-  readonly register: (
-    receiver: Receiver,
-    settings?: EndpointSettings,
-  ) => (state: subscriptionV1.EndpointState) => void;
+  /** Registers a receiver for everything from now on. Returns what changes the endpoint. */
+  readonly register: (receiver: Receiver, settings?: EndpointSettings) => PutEndpoint;
   readonly unregisterAll: () => void;
   /** Appends so many events to each invoice, one after the other. */
   readonly appendToEach: (ids: readonly string[], events: number) => Promise<void>;
@@ -49,7 +46,14 @@ export interface Dispatchers {
 /** What an endpoint has of its own. */
 export interface EndpointSettings extends Partial<Pick<subscriptionV1.WatchedEndpoint, 'timeout'>> {
   readonly headers?: readonly EndpointHeader[];
+  readonly filter?: object;
 }
+
+/** Gives an endpoint another state, and other settings in place of all that it had. */
+export type PutEndpoint = (
+  state: subscriptionV1.EndpointState,
+  settings?: EndpointSettings,
+) => void;
 
 /** Prepares a database and a set of endpoints for the tests of a file. */
 export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatchers {
@@ -133,18 +137,20 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
       receivers.push(receiver);
       return receiver;
     },
-    register({ url }, { headers = [], ...settings } = {}) {
+    register({ url }, initially = {}) {
       const endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
       registered.push(endpointId);
       const ciphertext = secretBox.encrypt(createSecret(), endpointId);
-      const made = {
-        ...endpoint({ endpointId, events: { '*': Date.now() } }),
-        ...settings,
-        url,
-        secrets: [{ ciphertext, validUntil: undefined }],
-        encryptedHeaders: secretBox.encryptHeaders(headers, endpointId),
-      };
-      const put = (state: subscriptionV1.EndpointState): void => set.put({ ...made, state });
+      const registeredAtMs = Date.now();
+      const put: PutEndpoint = (state, { headers = [], filter, ...settings } = initially) =>
+        set.put({
+          ...endpoint({ endpointId, events: { '*': registeredAtMs }, filter }),
+          ...settings,
+          url,
+          state,
+          secrets: [{ ciphertext, validUntil: undefined }],
+          encryptedHeaders: secretBox.encryptHeaders(headers, endpointId),
+        });
       put(subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE);
       return put;
     },

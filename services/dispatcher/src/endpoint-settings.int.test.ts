@@ -1,9 +1,11 @@
+import { subscriptionV1 } from '@billhook/contracts';
 import { expect, test } from 'vitest';
 
-import { invoiceIds, useDispatchers } from './dispatchers.fixture.ts';
+import { firstSeen, invoiceIds, invoiceOf, useDispatchers } from './dispatchers.fixture.ts';
 
 const dispatchers = useDispatchers({ lanes: 1 });
-const { appendToEach, receive, register, start } = dispatchers;
+const { appendToEach, parkedRows, receive, register, start } = dispatchers;
+const { ENDPOINT_STATE_ACTIVE: ACTIVE } = subscriptionV1.EndpointState;
 
 test('an endpoint gets the headers of its own with every attempt, and no other endpoint does', async () => {
   const headers = [
@@ -44,4 +46,47 @@ test('an endpoint is given up after the time-out of all when its own is longer',
   await start({ deliveryTimeoutMs: 300, retryScheduleMs: [50, 60_000] });
   await appendToEach(invoiceIds(1), 1);
   await receiver.waitFor(2, 5_000);
+});
+
+test('an endpoint gets what its filter lets through, and nothing waits for the rest', async () => {
+  const [first = '', second = '', third = ''] = invoiceIds(3);
+  const filtered = await receive();
+  const open = await receive();
+  register(filtered, { filter: { 'data.invoice_id': { any_of: [first, third] } } });
+  register(open);
+  await start();
+  await appendToEach([first, second, third], 3);
+  await open.waitFor(9, 10_000);
+  await filtered.waitFor(6, 10_000);
+  for (const id of [first, third]) expect(firstSeen(filtered.requests, id)).toEqual([1, 2, 3]);
+  expect(firstSeen(filtered.requests, second)).toEqual([]);
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(0);
+});
+
+test('what waits is judged by the filter as it is now', async () => {
+  const [kept = '', dropped = ''] = invoiceIds(2);
+  const receiver = await receive(() => ({ kind: 'respond', status: 500 }));
+  const put = register(receiver);
+  await start();
+  await appendToEach([kept, dropped], 3);
+  await receiver.waitFor((requests) => new Set(requests.map(invoiceOf)).size === 2, 5_000);
+  // Two of each wait behind the first one, which is parked between its attempts.
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(6);
+  put(ACTIVE, { filter: { 'data.invoice_id': kept } });
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(3);
+  receiver.answer(() => ({ kind: 'respond', status: 204 }));
+  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+  expect(firstSeen(receiver.requests, kept)).toEqual([1, 2, 3]);
+  expect(firstSeen(receiver.requests, dropped)).toEqual([1]);
+});
+
+test('a filter that is taken away lets through what was not yet passed by', async () => {
+  const [id = ''] = invoiceIds(1);
+  const receiver = await receive();
+  const put = register(receiver, { filter: { 'data.amount': { gt: 1_000 } } });
+  await appendToEach([id], 1);
+  put(ACTIVE, {});
+  await start();
+  await receiver.waitFor(1, 5_000);
+  expect(firstSeen(receiver.requests, id)).toEqual([1]);
 });

@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createRevisionBarrier, type RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
+import { createContentReader } from '../subscriptions/matched-event.ts';
 import { subscribes } from '../subscriptions/subscribes.ts';
 import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
 import { startWatch, type SubscriptionSource } from '../subscriptions/watch.ts';
@@ -141,6 +142,7 @@ export async function startDelivering(
 }
 
 function createEngine(view: SubscriptionView, options: DeliveringOptions): Engine {
+  const judging = { toleranceMs: CLOCK_TOLERANCE_MS, readContent: createContentReader() };
   return new Engine({
     ...options,
     limits: DEFAULT_LIMITS,
@@ -149,7 +151,7 @@ function createEngine(view: SubscriptionView, options: DeliveringOptions): Engin
     view: (endpointId) => view.endpoint(endpointId),
     matches({ endpointId }, event) {
       const endpoint = view.endpoint(endpointId);
-      return endpoint !== undefined && subscribes(endpoint, event, CLOCK_TOLERANCE_MS);
+      return endpoint !== undefined && subscribes(endpoint, event, judging);
     },
   });
 }

@@ -1,11 +1,7 @@
-import type { WatchedEndpoint } from './watched-endpoint.ts';
-
-/** The part of an event that decides who gets it. */
-export interface MatchedEvent {
-  readonly tenant: string;
-  readonly type: string;
-  readonly recordedAtMs: number;
-}
+import { createContentReader } from './matched-event.ts';
+import type { MatchedEvent } from './matched-event.ts';
+import { admits } from './subscribes.ts';
+import type { WatchedEndpoint, WatchedSubscription } from './watched-endpoint.ts';
 
 /** Endpoints by tenant and event name. */
 export interface EndpointIndex {
@@ -16,20 +12,21 @@ export interface EndpointIndex {
   match(event: MatchedEvent, toleranceMs: number): WatchedEndpoint[];
 }
 
-/** The endpoints of a subscription's name, with the time of their registration. */
-type Registrations = Map<WatchedEndpoint, number>;
+/** The endpoints of a subscription's name, with the subscription of each. */
+type Registrations = Map<WatchedEndpoint, WatchedSubscription>;
 
 /** Makes an index without an endpoint. */
 export function createEndpointIndex(): EndpointIndex {
   const tenants = new Map<string, Map<string, Registrations>>();
+  const readContent = createContentReader();
   return {
     add(endpoint) {
       const names = tenants.get(endpoint.tenant) ?? new Map<string, Registrations>();
       tenants.set(endpoint.tenant, names);
-      for (const { event, registeredAtMs } of endpoint.subscriptions) {
-        const registrations: Registrations = names.get(event) ?? new Map();
-        names.set(event, registrations);
-        registrations.set(endpoint, registeredAtMs);
+      for (const subscription of endpoint.subscriptions) {
+        const registrations: Registrations = names.get(subscription.event) ?? new Map();
+        names.set(subscription.event, registrations);
+        registrations.set(endpoint, subscription);
       }
     },
     remove(endpoint) {
@@ -43,11 +40,11 @@ export function createEndpointIndex(): EndpointIndex {
     },
     match(event, toleranceMs) {
       const names = tenants.get(event.tenant);
-      const latestMs = event.recordedAtMs + toleranceMs;
       const matched = new Set<WatchedEndpoint>();
       for (const name of [event.type, '*']) {
-        for (const [endpoint, registeredAtMs] of names?.get(name) ?? []) {
-          if (registeredAtMs <= latestMs) matched.add(endpoint);
+        for (const [endpoint, subscription] of names?.get(name) ?? []) {
+          if (matched.has(endpoint)) continue;
+          if (admits(subscription, event, { toleranceMs, readContent })) matched.add(endpoint);
         }
       }
       return [...matched];

@@ -1,6 +1,6 @@
 import type { subscriptionV1 } from '@billhook/contracts';
 import { createEndpointIndex } from './endpoint-index.ts';
-import type { MatchedEvent } from './endpoint-index.ts';
+import type { MatchedEvent } from './matched-event.ts';
 import { parseEndpoint, WatchProtocolError } from './watched-endpoint.ts';
 import type { WatchedEndpoint } from './watched-endpoint.ts';
 
@@ -19,8 +19,8 @@ export interface SubscriptionView {
   endpoint(endpointId: string): WatchedEndpoint | undefined;
   endpoints(): Iterable<WatchedEndpoint>;
   /**
-   * The endpoints with a subscription to the event that was registered before it, each once. The
-   * tolerance is how far the clocks of the two services may disagree: too early is harmless.
+   * The endpoints with a subscription to the event that was registered before it and whose filter it
+   * meets, each once. The tolerance is how far the clocks of the two services may disagree: too early is harmless.
    */
   match(event: MatchedEvent, toleranceMs: number): WatchedEndpoint[];
   /**
@@ -125,7 +125,7 @@ function fingerprint(endpoint: WatchedEndpoint): string {
     endpoint.url,
     endpoint.state,
     endpoint.subscriptions
-      .map(({ event, registeredAtMs }) => `${event} ${registeredAtMs}`)
+      .map(({ event, registeredAtMs, filter }) => `${event} ${registeredAtMs} ${filter?.text}`)
       .toSorted(),
     endpoint.secrets.map(({ ciphertext, validUntilMs }) => [
       ciphertext.toString('base64'),

@@ -1,5 +1,7 @@
 import { readDurationMs, subscriptionV1 } from '@billhook/contracts';
 import type { Duration, Timestamp } from '@billhook/contracts';
+import { parseFilter } from '@billhook/filters';
+import type { Filter } from '@billhook/filters';
 
 /** An endpoint as the dispatcher needs it. */
 export interface WatchedEndpoint {
@@ -26,6 +28,8 @@ export interface WatchedSubscription {
   /** An event name, or `*`. */
   readonly event: string;
   readonly registeredAtMs: number;
+  /** The condition that events must meet; undefined: they all come. */
+  readonly filter: Filter | undefined;
 }
 
 export interface EncryptedSecret {
@@ -40,32 +44,50 @@ export class WatchProtocolError extends Error {
 }
 
 /**
- * Reads an endpoint from a message.
+ * Reads an endpoint from a message. Its filters are compiled here, once for as long as it does not
+ * change.
  *
  * @throws WatchProtocolError when a time is missing, or a time-out is none.
  */
 export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedEndpoint {
+  const { tenant, endpointId, url, encryptedHeaders } = message;
+  const filters = message.subscriptions.map(({ filter }) => readFilter(filter));
   return {
-    tenant: message.tenant,
-    endpointId: message.endpointId,
-    url: message.url,
-    origin: new URL(message.url).origin,
-    state: stateNames[message.state],
-    subscriptions: message.subscriptions.map(({ event, registeredAt }) => {
+    tenant,
+    endpointId,
+    url,
+    origin: new URL(url).origin,
+    state: filters.includes('unknown') ? 'paused' : stateNames[message.state],
+    subscriptions: message.subscriptions.map(({ event, registeredAt }, index) => {
       if (registeredAt === undefined) {
-        throw new WatchProtocolError(`a subscription of ${message.endpointId} has no time`);
+        throw new WatchProtocolError(`a subscription of ${endpointId} has no time`);
       }
-      return { event, registeredAtMs: toMilliseconds(registeredAt) };
+      const filter = filters[index];
+      return {
+        event,
+        registeredAtMs: toMilliseconds(registeredAt),
+        filter: filter === 'unknown' ? undefined : filter,
+      };
     }),
     secrets: message.secrets.map(({ ciphertext, validUntil }) => ({
       ciphertext,
       validUntilMs: validUntil === undefined ? undefined : toMilliseconds(validUntil),
     })),
-    encryptedHeaders: message.encryptedHeaders.length > 0 ? message.encryptedHeaders : undefined,
+    encryptedHeaders: encryptedHeaders.length > 0 ? encryptedHeaders : undefined,
     rateLimitPerSecond: message.rateLimit,
-    timeoutMs: message.timeout && toTimeoutMs(message.timeout, message.endpointId),
+    timeoutMs: message.timeout && toTimeoutMs(message.timeout, endpointId),
     maxInFlight: message.maxInFlight,
   };
+}
+
+/**
+ * A filter that this version cannot read holds everything for the endpoint back, as a state does that
+ * it does not know: what waits is judged again by a version that can.
+ */
+function readFilter(text: string): Filter | 'unknown' | undefined {
+  if (text === '') return undefined;
+  const parsed = parseFilter(text);
+  return parsed.kind === 'valid' ? parsed.filter : 'unknown';
 }
 
 /** A state that this version does not know holds deliveries back rather than send or lose them. */
