@@ -103,7 +103,7 @@ function decideRegistration(
     return refused(filtersTooLarge());
   }
   return accepted(
-    ...(endpoint.disabledReason === null ? [] : [{ type: 'endpoint_enabled' } as const]),
+    ...(endpoint.disabled === null ? [] : [{ type: 'endpoint_enabled' } as const]),
     ...registered(command, endpoint, situation),
   );
 }
@@ -150,7 +150,7 @@ function decideChange(
     case 'resume':
       return endpoint.paused ? accepted({ type: 'endpoint_resumed' }) : accepted();
     case 'enable':
-      return endpoint.disabledReason === null ? accepted() : accepted({ type: 'endpoint_enabled' });
+      return endpoint.disabled === null ? accepted() : accepted({ type: 'endpoint_enabled' });
     case 'disable':
       return decideDisabling(command, endpoint);
     case 'rotate_secret': {
@@ -208,10 +208,13 @@ function otherHeaders(
   return { headerNames: headers.map(({ name }) => name) };
 }
 
-/** A report on an endpoint that was enabled or got another URL since is out of date. */
+/**
+ * A report on an endpoint that was enabled or got another URL since is out of date, whatever its
+ * reason. The first reason stays.
+ */
 function decideDisabling(command: DisableEndpoint, endpoint: Endpoint): EndpointDecision {
   const isOutdated = endpoint.renewedAtRevision > command.revision;
-  return isOutdated || endpoint.disabledReason !== null
+  return isOutdated || endpoint.disabled !== null
     ? accepted()
     : accepted({ type: 'endpoint_disabled', reason: command.reason });
 }

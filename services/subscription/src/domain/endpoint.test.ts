@@ -56,7 +56,7 @@ describe('the history of an endpoint', () => {
       timeoutMs: null,
       maxInFlight: null,
       paused: false,
-      disabledReason: null,
+      disabled: null,
       subscriptions: [{ event: 'a', registeredAtMs: 5, filter: null }],
       createdAtMs: 10,
       updatedAtMs: 20,
@@ -82,6 +82,13 @@ describe('the history of an endpoint', () => {
       'disabled',
       'paused',
     ]);
+  });
+
+  test('shows why and since when it is disabled, until it is enabled', () => {
+    const failing: EndpointEvent = { type: 'endpoint_disabled', reason: 'failing' };
+    const off = replay(created, failing, { type: 'endpoint_paused' });
+    expect(off.disabled).toEqual({ reason: 'failing', sinceMs: 20 });
+    expect(replay(created, failing, { type: 'endpoint_enabled' }).disabled).toBeNull();
   });
 
   test('is renewed by enabling and by another URL, not by another description', () => {
@@ -180,9 +187,9 @@ describe('unregistering', () => {
   });
 });
 
-const report = (revision: number): EndpointCommand => ({
+const report = (revision: number, reason = 'gone'): EndpointCommand => ({
   kind: 'disable',
-  reason: 'gone',
+  reason,
   revision,
 });
 
@@ -236,10 +243,21 @@ describe('changing an endpoint', () => {
     expect(decideOn(active, update, other)).toBe('ALREADY_EXISTS URL_TAKEN');
   });
 
-  test('a report of a view from before it was enabled or moved is ignored', () => {
-    const enabled = replay(created, added('a'), disabled, { type: 'endpoint_enabled' });
-    expect(decideOn(enabled, report(3))).toEqual([]);
-    expect(decideOn(enabled, report(4))).toEqual([disabled]);
+  test.each(['gone', 'failing'])(
+    'a report that it is %s, of a view from before it was enabled or moved, is ignored',
+    (reason) => {
+      const disabling = { type: 'endpoint_disabled', reason };
+      const enabled = replay(created, added('a'), disabled, { type: 'endpoint_enabled' });
+      expect(decideOn(enabled, report(3, reason))).toEqual([]);
+      expect(decideOn(enabled, report(4, reason))).toEqual([disabling]);
+      const moved = { type: 'endpoint_updated', changes: { url: otherUrl } } as const;
+      expect(decideOn(replay(created, added('a'), moved), report(2, reason))).toEqual([]);
+      expect(decideOn(replay(created, added('a'), moved), report(3, reason))).toEqual([disabling]);
+    },
+  );
+
+  test('a report on an endpoint that is disabled changes neither the reason nor the time', () => {
+    expect(decideOn(replay(created, added('a'), disabled), report(3, 'failing'))).toEqual([]);
   });
 
   test('a rotation keeps the secret before for a day', () => {

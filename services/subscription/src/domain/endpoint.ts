@@ -61,14 +61,21 @@ export interface Endpoint extends EndpointKey {
   /** Deliveries under way at a time. */
   readonly maxInFlight: number | null;
   readonly paused: boolean;
-  /** A stable word; `null` when it is not disabled. */
-  readonly disabledReason: string | null;
+  /** `null`: it is not. */
+  readonly disabled: Disabling | null;
   /** In the order of their names. */
   readonly subscriptions: readonly Subscription[];
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** When it was made, enabled or got its URL: reports on how it was before do not count. */
   readonly renewedAtRevision: number;
+}
+
+/** Why an endpoint is switched off, and since when. */
+export interface Disabling {
+  /** A stable word: `gone` for an answer 410, `failing` for nothing but failures for five days. */
+  readonly reason: string;
+  readonly sinceMs: number;
 }
 
 export interface Subscription {
@@ -91,7 +98,7 @@ export interface RecordedChange extends EndpointKey {
 
 /** What is shown of the two switches. */
 export function stateOf(endpoint: Endpoint): EndpointState {
-  if (endpoint.disabledReason !== null) {
+  if (endpoint.disabled !== null) {
     return 'disabled';
   }
   return endpoint.paused ? 'paused' : 'active';
@@ -134,9 +141,9 @@ export function evolve(
     case 'endpoint_resumed':
       return { ...next, paused: false };
     case 'endpoint_disabled':
-      return { ...next, disabledReason: event.reason };
+      return { ...next, disabled: { reason: event.reason, sinceMs: change.recordedAtMs } };
     case 'endpoint_enabled':
-      return { ...next, disabledReason: null, renewedAtRevision: change.revision };
+      return { ...next, disabled: null, renewedAtRevision: change.revision };
     case 'endpoint_updated':
       return {
         ...next,
@@ -161,7 +168,7 @@ function created(change: RecordedChange, url: string): Endpoint {
     timeoutMs: null,
     maxInFlight: null,
     paused: false,
-    disabledReason: null,
+    disabled: null,
     subscriptions: [],
     createdAtMs: change.recordedAtMs,
     updatedAtMs: change.recordedAtMs,

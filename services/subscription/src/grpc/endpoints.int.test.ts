@@ -46,6 +46,23 @@ describe('an endpoint', () => {
     expect((await copy.disable(endpointId, beforeMove + 1)).state).toBe('ENDPOINT_STATE_DISABLED');
   });
 
+  test('shows why and since when it is disabled', async () => {
+    const copy = await subscriptions.start();
+    const endpointId = await registerOne(copy, 'failing');
+    expect((await copy.get(endpointId)).disableTime).toBeUndefined();
+    const failing = await copy.disable(endpointId, await copy.revision(), 'failing');
+    expect(failing).toMatchObject({
+      state: 'ENDPOINT_STATE_DISABLED',
+      disabledReason: 'failing',
+      disableTime: failing.updateTime,
+    });
+    await copy.change('pauseEndpoint', endpointId);
+    const paused = await copy.get(endpointId);
+    expect(paused).toMatchObject({ disabledReason: 'failing', disableTime: failing.disableTime });
+    const enabled = await copy.change('enableEndpoint', endpointId);
+    expect(enabled).toMatchObject({ disabledReason: '', disableTime: undefined });
+  });
+
   test('gets another URL and keeps its id, its secret and its subscriptions', async () => {
     const copy = await subscriptions.start();
     const endpointId = await registerOne(copy, 'move');

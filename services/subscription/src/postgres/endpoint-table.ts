@@ -1,5 +1,5 @@
 import type { Client, Pool } from '@billhook/postgres';
-import type { Endpoint, EndpointKey } from '../domain/endpoint.ts';
+import type { Disabling, Endpoint, EndpointKey } from '../domain/endpoint.ts';
 import { fromUuid, toUuid } from './ids.ts';
 import { SCHEMA } from './migrations.ts';
 
@@ -7,7 +7,7 @@ import { SCHEMA } from './migrations.ts';
 export const ENDPOINT_COLUMNS = `
   endpoint.endpoint_id, endpoint.tenant, endpoint.version, endpoint.url, endpoint.description,
   endpoint.header_names, endpoint.rate_limit_per_second, endpoint.timeout_ms,
-  endpoint.max_in_flight, endpoint.paused, endpoint.disabled_reason,
+  endpoint.max_in_flight, endpoint.paused, endpoint.disabled_reason, endpoint.disabled_at_ms,
   endpoint.created_at_ms, endpoint.updated_at_ms, endpoint.renewed_at_revision,
   subscribed.events, subscribed.registered_at_ms, subscribed.filters`;
 
@@ -33,6 +33,7 @@ export interface EndpointRow {
   readonly max_in_flight: number | null;
   readonly paused: boolean;
   readonly disabled_reason: string | null;
+  readonly disabled_at_ms: bigint | null;
   readonly created_at_ms: bigint;
   readonly updated_at_ms: bigint;
   readonly renewed_at_revision: bigint;
@@ -83,22 +84,23 @@ export async function saveEndpoints(client: Client, endpoints: readonly Endpoint
     text: `
 insert into ${SCHEMA}.endpoint (endpoint_id, tenant, version, url, description, paused,
   disabled_reason, created_at_ms, updated_at_ms, renewed_at_revision, header_names,
-  rate_limit_per_second, timeout_ms, max_in_flight)
+  rate_limit_per_second, timeout_ms, max_in_flight, disabled_at_ms)
 select endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
   updated_at_ms, renewed_at_revision, string_to_array(header_names, ' '), rate_limit_per_second,
-  timeout_ms, max_in_flight
+  timeout_ms, max_in_flight, disabled_at_ms
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[],
   $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::double precision[],
-  $13::integer[], $14::integer[])
+  $13::integer[], $14::integer[], $15::bigint[])
   as saved (endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
     updated_at_ms, renewed_at_revision, header_names, rate_limit_per_second, timeout_ms,
-    max_in_flight)
+    max_in_flight, disabled_at_ms)
 on conflict (endpoint_id) do update set
   version = excluded.version,
   url = excluded.url,
   description = excluded.description,
   paused = excluded.paused,
   disabled_reason = excluded.disabled_reason,
+  disabled_at_ms = excluded.disabled_at_ms,
   updated_at_ms = excluded.updated_at_ms,
   renewed_at_revision = excluded.renewed_at_revision,
   header_names = excluded.header_names,
@@ -112,7 +114,7 @@ on conflict (endpoint_id) do update set
       endpoints.map((endpoint) => endpoint.url),
       endpoints.map((endpoint) => endpoint.description),
       endpoints.map((endpoint) => endpoint.paused),
-      endpoints.map((endpoint) => endpoint.disabledReason),
+      endpoints.map((endpoint) => endpoint.disabled?.reason ?? null),
       endpoints.map((endpoint) => endpoint.createdAtMs),
       endpoints.map((endpoint) => endpoint.updatedAtMs),
       endpoints.map((endpoint) => endpoint.renewedAtRevision),
@@ -120,6 +122,7 @@ on conflict (endpoint_id) do update set
       endpoints.map((endpoint) => endpoint.rateLimitPerSecond),
       endpoints.map((endpoint) => endpoint.timeoutMs),
       endpoints.map((endpoint) => endpoint.maxInFlight),
+      endpoints.map((endpoint) => endpoint.disabled?.sinceMs ?? null),
     ],
   });
 }
@@ -217,7 +220,7 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     timeoutMs: row.timeout_ms,
     maxInFlight: row.max_in_flight,
     paused: row.paused,
-    disabledReason: row.disabled_reason,
+    disabled: toDisabling(row),
     subscriptions: row.events.map((event, index) => ({
       event,
       registeredAtMs: Number(row.registered_at_ms[index]),
@@ -227,4 +230,10 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     updatedAtMs: Number(row.updated_at_ms),
     renewedAtRevision: Number(row.renewed_at_revision),
   };
+}
+
+/** A process of the version before, beside this one during an upgrade, writes no time. */
+function toDisabling(row: EndpointRow): Disabling | null {
+  const { disabled_reason: reason, disabled_at_ms, updated_at_ms } = row;
+  return reason === null ? null : { reason, sinceMs: Number(disabled_at_ms ?? updated_at_ms) };
 }

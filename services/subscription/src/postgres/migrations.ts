@@ -66,9 +66,21 @@ create table ${SCHEMA}.headers (
 const addSubscriptionFilters = `
 alter table ${SCHEMA}.subscription add column filter text;`;
 
+/** Of endpoints that are disabled already, their events know since when. */
+const addDisablingTime = `
+alter table ${SCHEMA}.endpoint add column disabled_at_ms bigint;
+update ${SCHEMA}.endpoint set disabled_at_ms = (
+  select floor(extract(epoch from event.recorded_at) * 1000) from ${SCHEMA}.event
+  where event.tenant = endpoint.tenant
+    and event.stream_id = 'ep_' || replace(endpoint.endpoint_id::text, '-', '')
+    and event.type = 'endpoint_disabled'
+  order by event.version desc limit 1)
+where disabled_reason is not null;`;
+
 export const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
   { number: 2, name: 'endpoints', sql: createEndpointTables },
   { number: 3, name: 'endpoint_settings', sql: addEndpointSettings },
   { number: 4, name: 'subscription_filters', sql: addSubscriptionFilters },
+  { number: 5, name: 'disabling_time', sql: addDisablingTime },
 ];

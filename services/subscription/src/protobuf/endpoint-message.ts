@@ -27,11 +27,13 @@ export interface EndpointWithSecrets {
 
 /** Writes an endpoint as callers see it. */
 export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
+  const { disabled } = endpoint;
   return {
     endpointId: endpoint.endpointId,
     url: endpoint.url,
     state: stateMessages[stateOf(endpoint)],
-    disabledReason: endpoint.disabledReason ?? '',
+    disabledReason: disabled?.reason ?? '',
+    disableTime: disabled === null ? undefined : writeTimestampMs(disabled.sinceMs),
     description: endpoint.description,
     events: endpoint.subscriptions.map(({ event }) => event),
     createTime: writeTimestampMs(endpoint.createdAtMs),

@@ -91,7 +91,10 @@ export interface Endpoint {
   readonly endpointId: string;
   readonly url: string;
   readonly state: EndpointState;
-  /** Why it is disabled; else empty. */
+  /**
+   * Why it is disabled: `gone`, it answered 410; `failing`, nothing but failures came from it for
+   * five days. Else empty.
+   */
   readonly disabledReason: string;
   readonly description: string;
   /** Event names, or `*`. */
@@ -116,6 +119,8 @@ export interface Endpoint {
   readonly headerNames: readonly string[];
   /** The filters of those events that have one. */
   readonly filters: readonly EventFilter[];
+  /** Since when it is disabled; absent when it is not. */
+  readonly disableTime: Timestamp | undefined;
 }
 
 /** Of the events of this name, an endpoint gets those that meet the filter. */
@@ -374,7 +379,10 @@ export interface EncryptedSecret {
 
 export interface DisableEndpointRequest {
   readonly endpointId: string;
-  /** A stable word, such as `gone`. */
+  /**
+   * A stable word: `gone` or `failing`, as in `Endpoint.disabled_reason`. Others are taken as well,
+   * so that dispatchers may be newer than this service.
+   */
   readonly reason: string;
   /**
    * The revision of the view with which the endpoint was called. The report is ignored when the
@@ -402,6 +410,7 @@ function createBaseEndpoint(): Endpoint {
     maxInFlight: undefined,
     headerNames: [],
     filters: [],
+    disableTime: undefined,
   };
 }
 
@@ -445,6 +454,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     for (const v of message.filters) {
       EventFilter.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.disableTime !== undefined) {
+      Timestamp.encode(message.disableTime, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -566,6 +578,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.filters.push(EventFilter.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.disableTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -602,6 +622,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.maxInFlight = object.maxInFlight ?? undefined;
     message.headerNames = object.headerNames?.map((e) => e) || [];
     message.filters = object.filters?.map((e) => EventFilter.fromPartial(e)) || [];
+    message.disableTime = (object.disableTime !== undefined && object.disableTime !== null)
+      ? Timestamp.fromPartial(object.disableTime)
+      : undefined;
     return message;
   },
 };

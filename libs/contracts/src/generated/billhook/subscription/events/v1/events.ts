@@ -75,7 +75,7 @@ export interface EndpointResumed {
 
 /** The endpoint is switched off until it is enabled; what waits for it is kept. */
 export interface EndpointDisabled {
-  /** A stable word, such as `gone`. */
+  /** A stable word, such as `gone` or `failing`. */
   readonly reason: string;
 }
 
