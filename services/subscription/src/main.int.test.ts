@@ -53,7 +53,8 @@ test('it runs alone, logs no secret and no key, and stops cleanly', async () => 
   const webhook = { event: '*', url: 'http://127.0.0.1:9/alone', filter: '' };
   const { secret, endpoint } = await call(client.register, webhook, options);
   const endpointId = endpoint?.endpointId ?? '';
-  const rotated = await call(client.rotateSecret, { endpointId }, options);
+  const rotation = { endpointId, overlap: undefined };
+  const rotated = await call(client.rotateSecret, rotation, options);
   const header = { name: 'authorization', value: 'Bearer of-the-endpoint' };
   const update = { endpointId, headers: [header, { ...header, name: 'x-key' }] };
   await call(client.updateEndpoint, subscriptionV1.UpdateEndpointRequest.create(update), options);

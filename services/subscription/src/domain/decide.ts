@@ -19,7 +19,8 @@ export type EndpointCommand =
   | { readonly kind: 'resume' }
   | { readonly kind: 'enable' }
   | DisableEndpoint
-  | { readonly kind: 'rotate_secret' };
+  /** The secrets before stay valid for so long at most. */
+  | { readonly kind: 'rotate_secret'; readonly overlapMs: number };
 
 /** New values of the fields that are there, with the values of headers, in the order of their names. */
 export interface RequestedChanges extends Omit<EndpointChanges, 'headerNames'> {
@@ -47,9 +48,6 @@ export interface EndpointSituation {
 export type EndpointDecision =
   | { readonly kind: 'accepted'; readonly events: readonly EndpointEvent[] }
   | { readonly kind: 'refused'; readonly error: ServiceError };
-
-/** How long deliveries carry a signature with the secret before as well. */
-export const PREVIOUS_SECRET_VALID_MS = 24 * 60 * 60 * 1_000;
 
 /** An endpoint travels in one message, which must stay small. */
 export const MAX_SUBSCRIPTIONS_PER_ENDPOINT = 1_000;
@@ -154,7 +152,7 @@ function decideChange(
     case 'disable':
       return decideDisabling(command, endpoint);
     case 'rotate_secret': {
-      const previousValidUntilMs = situation.recordedAtMs + PREVIOUS_SECRET_VALID_MS;
+      const previousValidUntilMs = situation.recordedAtMs + command.overlapMs;
       return accepted({ type: 'secret_rotated', previousValidUntilMs });
     }
   }

@@ -5,7 +5,6 @@ import {
   decide,
   MAX_FILTER_CHARACTERS_PER_ENDPOINT,
   MAX_SUBSCRIPTIONS_PER_ENDPOINT,
-  PREVIOUS_SECRET_VALID_MS,
 } from './decide.ts';
 import type { EndpointCommand, EndpointDecision } from './decide.ts';
 import { evolve, stateOf } from './endpoint.ts';
@@ -194,12 +193,14 @@ const report = (revision: number, reason = 'gone'): EndpointCommand => ({
 });
 
 describe('changing an endpoint', () => {
-  test.each(['pause', 'resume', 'enable', 'rotate_secret'] as const)(
-    '%s needs one that exists',
-    (kind) => {
-      expect(decideOn(undefined, { kind })).toBe('NOT_FOUND ENDPOINT_NOT_FOUND');
-    },
-  );
+  test.each([
+    { kind: 'pause' },
+    { kind: 'resume' },
+    { kind: 'enable' },
+    { kind: 'rotate_secret', overlapMs: 0 },
+  ] as const)('$kind needs one that exists', (command) => {
+    expect(decideOn(undefined, command)).toBe('NOT_FOUND ENDPOINT_NOT_FOUND');
+  });
 
   test('an update names only what gets another value', () => {
     const update: EndpointCommand = { kind: 'update', changes: { url, description: 'x' } };
@@ -260,10 +261,9 @@ describe('changing an endpoint', () => {
     expect(decideOn(replay(created, added('a'), disabled), report(3, 'failing'))).toEqual([]);
   });
 
-  test('a rotation keeps the secret before for a day', () => {
-    const previousValidUntilMs = 99 + PREVIOUS_SECRET_VALID_MS;
-    expect(decideOn(active, { kind: 'rotate_secret' })).toEqual([
-      { type: 'secret_rotated', previousValidUntilMs },
+  test('a rotation keeps the secrets before for as long as it says', () => {
+    expect(decideOn(active, { kind: 'rotate_secret', overlapMs: 1_000 })).toEqual([
+      { type: 'secret_rotated', previousValidUntilMs: 1_099 },
     ]);
   });
 });
@@ -275,7 +275,8 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
     url: fc.constant(url),
     filter: fc.constantFrom(null, 'one', 'two'),
   }),
-  fc.record({ kind: fc.constantFrom('pause', 'resume', 'enable', 'rotate_secret') }),
+  fc.record({ kind: fc.constantFrom('pause', 'resume', 'enable') }),
+  fc.record({ kind: fc.constant('rotate_secret' as const), overlapMs: fc.nat(9) }),
   fc.record({
     kind: fc.constant('disable' as const),
     reason: fc.constant('gone'),

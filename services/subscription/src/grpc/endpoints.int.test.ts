@@ -154,6 +154,58 @@ describe('rotating a secret', () => {
     ]);
   });
 
+  test('keeps the secrets before for as long as the call says, and none for longer', async () => {
+    const copy = await subscriptions.start();
+    const { endpointId } = (await copy.register('http://127.0.0.1:9/overlap')).endpoint;
+    await copy.rotate(endpointId);
+    await copy.rotate(endpointId, { seconds: 60n * 60n, nanos: 0 });
+    const long = await copy.rotate(endpointId, { seconds: 7n * 86_400n, nanos: 0 });
+    const [newest, ...before] = await readLifetimes(endpointId);
+    expect(newest).toBeUndefined();
+    // The last call gives a week to the secret before it, and no more time to those that have an end.
+    expect(before.map((leftMs) => Math.round(Number(leftMs) / 3_600_000))).toEqual([168, 1, 1]);
+    const leftMs = Number(long.previousValidUntil?.seconds) * 1_000 - Date.now();
+    expect(Math.round(leftMs / 3_600_000)).toBe(168);
+  });
+
+  test('with no overlap leaves the new secret alone, at once', async () => {
+    const copy = await subscriptions.start();
+    const { endpointId } = (await copy.register('http://127.0.0.1:9/leaked')).endpoint;
+    await copy.rotate(endpointId);
+    await copy.rotate(endpointId);
+    const { secret } = await copy.rotate(endpointId, { seconds: 0n, nanos: 0 });
+    const { message } = await copy.watch().next();
+    const watched = message?.value.endpoints.find((each) => each.endpointId === endpointId);
+    const box = createSecretBox(subscriptions.config.secretKeys);
+    const valid = watched?.secrets.map(({ ciphertext }) => box.decrypt(ciphertext, endpointId));
+    expect(valid).toEqual([secret]);
+  });
+
+  test('many times at once ends the one before each, by the shortest overlap', async () => {
+    const copy = await subscriptions.start();
+    const { endpointId } = (await copy.register('http://127.0.0.1:9/at-once')).endpoint;
+    const hours = [5n, 3n, 4n];
+    await Promise.all(
+      hours.map((hour) => copy.rotate(endpointId, { seconds: hour * 3_600n, nanos: 0 })),
+    );
+    const lifetimes = await readLifetimes(endpointId);
+    const left = lifetimes.map((leftMs) => leftMs && Math.round(leftMs / 3_600_000));
+    expect(left.filter((hour) => hour === undefined)).toHaveLength(1);
+    // The first secret was there before all of them.
+    expect(left.at(-1)).toBe(3);
+    expect(left).toHaveLength(4);
+  });
+
+  test.each([
+    [{ seconds: -1n, nanos: 0 }],
+    [{ seconds: 0n, nanos: 1 }],
+    [{ seconds: 7n * 86_400n, nanos: 1_000_000 }],
+    [{ seconds: 1n, nanos: -1 }],
+  ])('with the overlap %o is refused', async (overlap) => {
+    const copy = await subscriptions.start();
+    expect((await refusal(copy.rotate(UNKNOWN_ID, overlap)))[1]).toBe('overlap OVERLAP_INVALID');
+  });
+
   test('keeps five secrets at most', async () => {
     const copy = await subscriptions.start();
     const { endpointId } = (await copy.register('http://127.0.0.1:9/often')).endpoint;
@@ -224,6 +276,17 @@ async function readSecrets(endpointId: string): Promise<readonly (readonly [stri
   );
   const box = createSecretBox(subscriptions.config.secretKeys);
   return rows.map((row) => [box.decrypt(row.ciphertext, endpointId), row.expires]);
+}
+
+/** How long each secret is valid still, the newest first; undefined for ever. */
+async function readLifetimes(endpointId: string): Promise<readonly (number | undefined)[]> {
+  const { rows } = await subscriptions.pool.query<{ valid_until_ms: bigint | null }>(
+    'select valid_until_ms from subscription.secret where endpoint_id = $1 order by secret_id desc',
+    [endpointId.slice(3)],
+  );
+  return rows.map(({ valid_until_ms: untilMs }) =>
+    untilMs === null ? undefined : Number(untilMs) - Date.now(),
+  );
 }
 
 interface ReadPage {

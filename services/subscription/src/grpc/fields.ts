@@ -1,3 +1,5 @@
+import { readDurationMs } from '@billhook/contracts';
+import type { Duration } from '@billhook/contracts';
 import { parseWebhookUrl } from '@billhook/destinations';
 import { parseFilter } from '@billhook/filters';
 import { decodePageToken, pageSize, requirePattern } from '@billhook/grpc';
@@ -7,6 +9,8 @@ import { invalidField } from '@billhook/runtime';
 const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
 const EVENT = /^(?:\*|[A-Za-z][A-Za-z0-9_.-]{0,127})$/;
 const DISABLED_REASON = /^[a-z][a-z0-9_]{0,63}$/;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const OVERLAP_MS = { default: DAY_MS, max: 7 * DAY_MS };
 const PAGE_SIZE = { default: 50, max: 1_000 };
 
 /** The address of a receiver, in the form in which it is kept and compared. */
@@ -52,6 +56,20 @@ export function optionalFilter(text: string): string | null {
     throw invalidField(`filter${place}`, reason, message);
   }
   return parsed.filter.text;
+}
+
+/** @returns for how long the secrets before stay valid, in milliseconds. */
+export function readOverlapMs(overlap: Duration | undefined): number {
+  if (overlap === undefined) {
+    return OVERLAP_MS.default;
+  }
+  const overlapMs = readDurationMs(overlap);
+  const isInRange = overlapMs !== undefined && overlapMs >= 0 && overlapMs <= OVERLAP_MS.max;
+  if (!isInRange || !Number.isInteger(overlapMs)) {
+    const description = 'must be a whole number of milliseconds from zero to 7 days';
+    throw invalidField('overlap', 'OVERLAP_INVALID', description);
+  }
+  return overlapMs;
 }
 
 export function requireDisabledReason(text: string): string {

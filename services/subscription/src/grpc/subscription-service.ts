@@ -14,6 +14,7 @@ import { readUpdate } from './endpoint-update.ts';
 import {
   optionalFilter,
   readEndpointPage,
+  readOverlapMs,
   readSubscriptionPage,
   requireDisabledReason,
   requireEndpointId,
@@ -195,7 +196,8 @@ function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
     },
     rotateSecret: async (request, context) => {
       const target = requireEndpointId(request.endpointId);
-      const answer = await execute(target, { kind: 'rotate_secret' }, context);
+      const overlapMs = readOverlapMs(request.overlap);
+      const answer = await execute(target, { kind: 'rotate_secret', overlapMs }, context);
       const { endpoint, events, newSecret = '' } = answer;
       const rotated = events.find((event) => event.type === 'secret_rotated');
       const validUntilMs = rotated?.previousValidUntilMs;

@@ -14,7 +14,7 @@ export interface EndpointSecret extends StoredSecret {
   readonly endpointId: string;
 }
 
-/** Ends the validity of the secrets that have no end yet. */
+/** Ends the validity of all secrets then, unless it ends before. */
 export async function expireSecrets(
   client: Client,
   expiries: readonly { readonly endpointId: string; readonly validUntilMs: number }[],
@@ -22,9 +22,9 @@ export async function expireSecrets(
   await client.query({
     name: 'expire_secrets',
     text: `
-update ${SCHEMA}.secret set valid_until_ms = expiry.valid_until_ms
+update ${SCHEMA}.secret set valid_until_ms = least(secret.valid_until_ms, expiry.valid_until_ms)
 from unnest($1::uuid[], $2::bigint[]) as expiry (endpoint_id, valid_until_ms)
-where secret.endpoint_id = expiry.endpoint_id and secret.valid_until_ms is null`,
+where secret.endpoint_id = expiry.endpoint_id`,
     values: [
       expiries.map(({ endpointId }) => toUuid(endpointId)),
       expiries.map(({ validUntilMs }) => validUntilMs),

@@ -4,7 +4,7 @@ import type { EndpointSecret } from './secret-table.ts';
 export interface WorkingSecrets {
   /** Adds the first secret of an endpoint, or the next one. */
   add(endpointId: string, ciphertext: Buffer): void;
-  /** Lets the secret that the endpoint has now end then. */
+  /** Lets all secrets that the endpoint has now end then, unless they end before. */
   expire(endpointId: string, validUntilMs: number): void;
   /** When the secrets end that were stored before the batch. */
   expiries(): readonly { readonly endpointId: string; readonly validUntilMs: number }[];
@@ -21,16 +21,19 @@ export function createWorkingSecrets(): WorkingSecrets {
       added.push({ endpointId, ciphertext, validUntilMs: null });
     },
     expire(endpointId, validUntilMs) {
-      const index = added.findLastIndex((secret) => secret.endpointId === endpointId);
-      const latest = added[index];
-      if (latest === undefined) {
-        expiries.set(endpointId, validUntilMs);
-      } else {
-        added[index] = { ...latest, validUntilMs };
+      expiries.set(endpointId, earlier(expiries.get(endpointId), validUntilMs));
+      for (const [index, secret] of added.entries()) {
+        if (secret.endpointId !== endpointId) continue;
+        added[index] = { ...secret, validUntilMs: earlier(secret.validUntilMs, validUntilMs) };
       }
     },
     expiries: () =>
       [...expiries].map(([endpointId, validUntilMs]) => ({ endpointId, validUntilMs })),
     added: () => added,
   };
+}
+
+/** What has no end yet ends then. */
+function earlier(endMs: number | null | undefined, otherMs: number): number {
+  return Math.min(endMs ?? otherMs, otherMs);
 }

@@ -1,4 +1,5 @@
 import { subscriptionV1 } from '@billhook/contracts';
+import type { Duration } from '@billhook/contracts';
 import { LOOPBACK_RANGES } from '@billhook/destinations';
 import { call, createGrpcClient, openStream, RemoteError } from '@billhook/grpc';
 import type { GrpcClient } from '@billhook/grpc';
@@ -29,7 +30,7 @@ export interface Copy {
   update(request: UpdateFields, tenant?: string): Promise<Endpoint>;
   change(name: ChangeName, endpointId: string, tenant?: string): Promise<Endpoint>;
   disable(endpointId: string, revision: number, reason?: string): Promise<Endpoint>;
-  rotate(endpointId: string): Promise<subscriptionV1.RotateSecretResponse>;
+  rotate(endpointId: string, overlap?: Duration): Promise<subscriptionV1.RotateSecretResponse>;
   revision(): Promise<number>;
   /** Opens a watch; it ends with the test at the latest. */
   watch(from?: { readonly revision: number; readonly eventId: string }): Watcher;
@@ -149,7 +150,8 @@ function createCopy(client: Client, stop: () => Promise<void>): Copy {
       const request = { endpointId, revision: BigInt(revision), reason };
       return required((await call(client.disableEndpoint, request, optionsFor())).endpoint);
     },
-    rotate: (endpointId) => call(client.rotateSecret, { endpointId }, optionsFor()),
+    rotate: (endpointId, overlap) =>
+      call(client.rotateSecret, { endpointId, overlap }, optionsFor()),
     revision: async () => Number((await call(client.getRevision, {}, optionsFor())).revision),
     watch: (from = { revision: 0, eventId: '' }) => openWatch(client, from),
   };

@@ -290,6 +290,11 @@ export interface EnableEndpointResponse {
 
 export interface RotateSecretRequest {
   readonly endpointId: string;
+  /**
+   * How long the secrets before stay valid at most, in whole milliseconds up to 7 days; a day unless
+   * it is given. After zero, for a secret that has leaked, only the new one signs.
+   */
+  readonly overlap: Duration | undefined;
 }
 
 export interface RotateSecretResponse {
@@ -298,7 +303,7 @@ export interface RotateSecretResponse {
     | undefined;
   /** `whsec_` and base64. It is shown this once. */
   readonly secret: string;
-  /** Until then deliveries carry a signature with the secret before as well. */
+  /** Until then at most, deliveries carry a signature with the secret before as well. */
   readonly previousValidUntil: Timestamp | undefined;
 }
 
@@ -2100,13 +2105,16 @@ export const EnableEndpointResponse: MessageFns<EnableEndpointResponse> = {
 };
 
 function createBaseRotateSecretRequest(): RotateSecretRequest {
-  return { endpointId: "" };
+  return { endpointId: "", overlap: undefined };
 }
 
 export const RotateSecretRequest: MessageFns<RotateSecretRequest> = {
   encode(message: RotateSecretRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.endpointId !== "") {
       writer.uint32(10).string(message.endpointId);
+    }
+    if (message.overlap !== undefined) {
+      Duration.encode(message.overlap, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2132,6 +2140,14 @@ export const RotateSecretRequest: MessageFns<RotateSecretRequest> = {
             message.endpointId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.overlap = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2150,6 +2166,9 @@ export const RotateSecretRequest: MessageFns<RotateSecretRequest> = {
   fromPartial(object: DeepPartial<RotateSecretRequest>): RotateSecretRequest {
     const message = createBaseRotateSecretRequest() as any;
     message.endpointId = object.endpointId ?? "";
+    message.overlap = (object.overlap !== undefined && object.overlap !== null)
+      ? Duration.fromPartial(object.overlap)
+      : undefined;
     return message;
   },
 };
@@ -3265,8 +3284,8 @@ export const SubscriptionServiceService = {
     responseDeserialize: (value: Buffer): EnableEndpointResponse => EnableEndpointResponse.decode(value),
   },
   /**
-   * Gives the endpoint a new secret. The one before stays valid for a while: deliveries then
-   * carry both signatures.
+   * Gives the endpoint a new secret. Those before stay valid for a while: deliveries then carry a
+   * signature with each. Of more than five, the oldest go at once.
    */
   rotateSecret: {
     path: "/billhook.subscription.v1.SubscriptionService/RotateSecret" as const,
@@ -3336,8 +3355,8 @@ export interface SubscriptionServiceServer extends UntypedServiceImplementation 
   /** Switches a disabled endpoint on again. */
   enableEndpoint: handleUnaryCall<EnableEndpointRequest, EnableEndpointResponse>;
   /**
-   * Gives the endpoint a new secret. The one before stays valid for a while: deliveries then
-   * carry both signatures.
+   * Gives the endpoint a new secret. Those before stay valid for a while: deliveries then carry a
+   * signature with each. Of more than five, the oldest go at once.
    */
   rotateSecret: handleUnaryCall<RotateSecretRequest, RotateSecretResponse>;
   /** Internal: the position of the set of endpoints, read from the primary each time. */
@@ -3498,8 +3517,8 @@ export interface SubscriptionServiceClient extends Client {
     callback: (error: ServiceError | null, response: EnableEndpointResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gives the endpoint a new secret. The one before stays valid for a while: deliveries then
-   * carry both signatures.
+   * Gives the endpoint a new secret. Those before stay valid for a while: deliveries then carry a
+   * signature with each. Of more than five, the oldest go at once.
    */
   rotateSecret(
     request: RotateSecretRequest,

@@ -110,7 +110,7 @@ export interface HeaderNames {
   readonly names: readonly string[];
 }
 
-/** The endpoint has a new secret; the one before stays valid until the time given. */
+/** The endpoint has a new secret; those before stay valid until the time given at most. */
 export interface SecretRotated {
   readonly previousValidUntil: Timestamp | undefined;
 }
