@@ -19,7 +19,8 @@ describe('the tenant of a call', () => {
     expect(readTenant(metadata('billhook-tenant', tenant))).toBe(tenant);
   });
 
-  test.each(['', '-a', 'a b', 'a,b', 'x'.repeat(64), 'é'])('cannot be "%s"', (tenant) => {
+  const broken = ['a\n', 'a\r\nx: y', 'a\0', '\u010a'];
+  test.each(['', '-a', 'a b', 'a,b', 'x'.repeat(64), 'é', ...broken])('cannot be %j', (tenant) => {
     const made = new Metadata();
     made.get = () => [tenant];
     expect(() => readTenant(made)).toThrow(/billhook-tenant/);

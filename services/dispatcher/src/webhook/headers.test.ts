@@ -1,4 +1,7 @@
+import { invoiceEventsV1 } from '@billhook/contracts';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { renderBody } from './body.ts';
 import { createWebhookHeaders } from './headers.ts';
 import { continueTrace } from './traceparent.ts';
 
@@ -41,6 +44,34 @@ describe('the headers of an attempt', () => {
   test('name no sequence for a ping, which belongs to no invoice', () => {
     const ping = toRecord(headers({ ...facts, sequence: undefined }));
     expect(Object.keys(ping)).not.toContain('billhook-sequence');
+  });
+});
+
+describe('whatever an event holds', () => {
+  const hostile = fc.string({
+    unit: fc.constantFrom('a', '-', ' ', ':', '\r', '\n', '\0', '"', '\u0085', '\u010a', '\u2028'),
+  });
+
+  test('its headers are what they are, and its body is one line', () => {
+    fc.assert(
+      fc.property(hostile, hostile, hostile, (streamId, description, parent) => {
+        const change = invoiceEventsV1.InvoiceEvent.create({
+          change: { $case: 'updated', value: { changedFields: ['description'], description } },
+        });
+        const data = invoiceEventsV1.InvoiceEvent.encode(change).finish();
+        const event = { type: 'invoice_updated', streamId, recordedAtMs: 0, data };
+        const list = headers({ ...facts, traceparent: parent });
+        expect(list).toHaveLength(headers(facts).length);
+        for (const text of list) expect(text).toMatch(/^[\u0020-\u007e]+$/);
+        const body = renderBody(event).toString();
+        // oxlint-disable-next-line no-control-regex -- control characters are what it looks for.
+        expect(body).not.toMatch(/[\u0000-\u001f]/);
+        expect(JSON.parse(body).data).toMatchObject({
+          invoice_id: streamId,
+          updated_fields: { description },
+        });
+      }),
+    );
   });
 });
 

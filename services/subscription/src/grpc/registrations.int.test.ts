@@ -90,6 +90,8 @@ describe('registering', () => {
     ['a'.repeat(129), 'http://127.0.0.1/', 'event EVENT_INVALID'],
     ['**', 'http://127.0.0.1/', 'event EVENT_INVALID'],
     ['a\n', 'http://127.0.0.1/', 'event EVENT_INVALID'],
+    ['a\r\nx: y', 'http://127.0.0.1/', 'event EVENT_INVALID'],
+    ['a', 'http://127.0.0.1/\r\nx: y', 'url URL_HAS_WHITESPACE'],
     ['a', '', 'url URL_REQUIRED'],
     ['a', '/webhook', 'url URL_NOT_ABSOLUTE'],
     ['a', 'ftp://127.0.0.1/', 'url URL_SCHEME_UNSUPPORTED'],
