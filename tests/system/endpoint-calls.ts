@@ -5,7 +5,29 @@ export interface Endpoint {
   readonly url: string;
   readonly state: string;
   readonly disabledReason: string;
+  readonly description: string;
   readonly events: readonly string[];
+  readonly rateLimit?: number;
+  readonly timeout: Duration | null;
+  readonly maxInFlight?: number;
+  readonly headerNames: readonly string[];
+  readonly filters: readonly { readonly event: string; readonly filter: string }[];
+}
+
+export interface Duration {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+interface UpdateRequest {
+  readonly endpointId: string;
+  readonly url?: string;
+  readonly description?: string;
+  readonly headers?: readonly { readonly name: string; readonly value: string }[];
+  readonly rateLimit?: number;
+  readonly timeout?: Duration;
+  readonly maxInFlight?: number;
+  readonly updateMask?: { readonly paths: readonly string[] };
 }
 
 interface RotatedSecret {
@@ -29,12 +51,13 @@ export function createEndpointCalls(client: ReflectedClient) {
     pause: (endpointId: string) => act('PauseEndpoint', { endpointId }),
     resume: (endpointId: string) => act('ResumeEndpoint', { endpointId }),
     enable: (endpointId: string) => act('EnableEndpoint', { endpointId }),
-    update: (request: { readonly endpointId: string; readonly url?: string }) =>
-      act('UpdateEndpoint', request),
-    rotateSecret: (endpointId: string) =>
-      client.call<RotatedSecret>(`${SERVICE}/RotateSecret`, { endpointId }),
+    update: (request: UpdateRequest) => act('UpdateEndpoint', request),
+    rotateSecret: (endpointId: string, overlap?: Duration) =>
+      client.call<RotatedSecret>(`${SERVICE}/RotateSecret`, { endpointId, overlap }),
     register: (event: string, url: string, tenant: string) =>
       client.call<{ secret: string }>(`${SERVICE}/Register`, { event, url }, { tenant }),
+    registerFiltered: (request: { event: string; url: string; filter: string }) =>
+      act('Register', request),
     sendBytes: (method: string, bytes: Uint8Array) =>
       client.sendBytes(`${SERVICE}/${method}`, bytes),
   };

@@ -62,7 +62,8 @@ export function createRestCalls(addresses: string) {
   return {
     send,
     get: (path: string) => ask(path),
-    register: (event: string, url: string) => forJson<Registration>('/register', { event, url }),
+    register: (event: string, url: string, filter?: object) =>
+      forJson<Registration>('/register', { event, url, filter }),
     unregister: (event: string, url: string) =>
       forJson<Registration>('/unregister', { event, url }),
     ping: (url?: string) => forJson<readonly Ping[]>('/ping', url === undefined ? {} : { url }),

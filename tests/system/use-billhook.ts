@@ -13,7 +13,11 @@ export interface Billhook extends Connection {
   /** Starts a receiver that is closed after the test. */
   startReceiver(options?: ReceiverOptions): Promise<Receiver>;
   /** Registers an address until the end of the test. */
-  register(event: string, url: string): Promise<Registration & { readonly secret: string }>;
+  register(
+    event: string,
+    url: string,
+    filter?: object,
+  ): Promise<Registration & { readonly secret: string }>;
 }
 
 /**
@@ -74,9 +78,9 @@ export function useBillhook(settings: SystemSettings = {}): Billhook {
       receivers.push(receiver);
       return receiver;
     },
-    async register(event, url) {
+    async register(event, url, filter) {
       registered.push([event, url]);
-      const registration = await existing(connection).rest.register(event, url);
+      const registration = await existing(connection).rest.register(event, url, filter);
       return { ...registration, secret: registration.secret ?? '' };
     },
   };
