@@ -1,23 +1,44 @@
 import type { LookupFunction } from 'node:net';
 import { callbackify } from 'node:util';
 import type { AddressPolicy } from './address-policy.ts';
-import { systemLookup } from './lookup.ts';
+import { NameNotResolvedError } from './lookup.ts';
 import type { Lookup, LookupAddress } from './lookup.ts';
-import { judgeAddresses } from './resolve-destination.ts';
+import { findAddresses, judgeAddresses } from './resolve-destination.ts';
 
-/** A connection to an address that no delivery may reach. */
+/** A connection to where no delivery may go. */
 export class DestinationRefusedError extends Error {
   readonly code = 'DESTINATION_REFUSED';
 
-  constructor(address: string, reason: string) {
-    super(`${address} is refused as a destination: ${reason}`);
+  constructor(destination: string, reason: string) {
+    super(`${destination} is refused as a destination: ${reason}`);
     this.name = 'DestinationRefusedError';
   }
 }
 
-/** What a resolver of Node answers for a name without an address. */
-class NoAddressError extends Error {
-  readonly code = 'ENOTFOUND';
+/**
+ * The addresses of a name that may be tried. All are judged; but a name can have thousands, and
+ * whoever registered it must not have us knock on as many doors of others.
+ */
+const MAX_TRIED_ADDRESSES = 8;
+
+/**
+ * Makes a lookup that finds what a connection may go to: the addresses of a name, or a number itself,
+ * if every one of them is allowed. Whoever connects has to connect to one of these.
+ *
+ * It rejects with a `DestinationRefusedError` or a `NameNotResolvedError`.
+ */
+export function createCheckedLookup(policy: AddressPolicy, lookup: Lookup): Lookup {
+  return async (hostname) => {
+    const resolution = judgeAddresses(await findAddresses(hostname, lookup), policy);
+    switch (resolution.kind) {
+      case 'allowed':
+        return resolution.addresses.slice(0, MAX_TRIED_ADDRESSES);
+      case 'refused':
+        throw new DestinationRefusedError(resolution.address, resolution.reason);
+      case 'unresolved':
+        throw new NameNotResolvedError(hostname, 'ENOTFOUND');
+    }
+  };
 }
 
 /**
@@ -26,29 +47,16 @@ class NoAddressError extends Error {
  *
  * Node looks nothing up for a host that is an IP address: whoever connects has to `check` it.
  */
-export function createGuardedLookup(
-  policy: AddressPolicy,
-  lookup: Lookup = systemLookup,
-): LookupFunction {
-  const findAllowed = callbackify(async (hostname: string) => {
-    const resolution = judgeAddresses(await lookup(hostname), policy);
-    switch (resolution.kind) {
-      case 'allowed':
-        return resolution.addresses;
-      case 'refused':
-        throw new DestinationRefusedError(resolution.address, resolution.reason);
-      case 'unresolved':
-        throw new NoAddressError(`${hostname} has no address`);
-    }
-  });
+export function createGuardedLookup(policy: AddressPolicy, lookup: Lookup): LookupFunction {
+  const findChecked = callbackify(createCheckedLookup(policy, lookup));
   return (hostname, options, callback) =>
-    findAllowed(hostname, (error, allowed) => {
-      const addresses = error ? [] : ofFamily(allowed, options.family);
+    findChecked(hostname, (error, checked) => {
+      const addresses = error ? [] : ofFamily(checked, options.family);
       const [first] = addresses;
       if (error) {
         callback(error, '');
       } else if (first === undefined) {
-        callback(new NoAddressError(`${hostname} has no address of the family asked for`), '');
+        callback(new NameNotResolvedError(hostname, 'ENODATA'), '');
       } else if (options.all === true) {
         callback(null, [...addresses]);
       } else {

@@ -13,6 +13,10 @@ const answers: Readonly<Record<string, Awaited<ReturnType<Lookup>>>> = {
   'good.example': [outside, outsideV6],
   'mixed.example': [outside, inside],
   'empty.example': [],
+  'many.example': Array.from({ length: 5_000 }, (_, index) => ({
+    address: `93.184.${index >> 8}.${index & 255}`,
+    family: 4,
+  })),
 };
 const lookup: Lookup = (hostname) => {
   const found = answers[hostname];
@@ -70,6 +74,10 @@ describe('the lookup of a connection', () => {
   test('fails for a name that nobody knows, or that has no address', async () => {
     expect(await connect('unknown.example')).toMatchObject({ message: 'ENOTFOUND' });
     expect(await connect('empty.example')).toMatchObject({ code: 'ENOTFOUND' });
+  });
+
+  test('has no more than eight addresses, however many the name has', async () => {
+    expect(await connect('many.example', { all: true })).toHaveLength(8);
   });
 
   test('follows a name that changes: each connection is judged anew', async () => {

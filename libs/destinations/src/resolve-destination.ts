@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddressPolicy } from './address-policy.ts';
-import { systemLookup } from './lookup.ts';
 import type { Lookup, LookupAddress } from './lookup.ts';
 
 export type Resolution =
@@ -14,7 +13,7 @@ export type Resolution =
 
 export interface ResolveOptions {
   readonly timeoutMs: number;
-  readonly lookup?: Lookup;
+  readonly lookup: Lookup;
 }
 
 /**
@@ -27,16 +26,22 @@ export async function resolveDestination(
   policy: AddressPolicy,
   options: ResolveOptions,
 ): Promise<Resolution> {
-  const family = isIP(hostname);
-  if (family !== 0) {
-    return judgeAddresses([{ address: hostname, family }], policy);
-  }
-  const { timeoutMs, lookup = systemLookup } = options;
+  const { timeoutMs, lookup } = options;
   try {
-    return judgeAddresses(await withTimeout(lookup(hostname), timeoutMs), policy);
+    const addresses = await withTimeout(findAddresses(hostname, lookup), timeoutMs);
+    return judgeAddresses(addresses, policy);
   } catch (cause) {
     return { kind: 'unresolved', cause };
   }
+}
+
+/** Finds the addresses of a host: of a number it is the number itself. */
+export async function findAddresses(
+  hostname: string,
+  lookup: Lookup,
+): Promise<readonly LookupAddress[]> {
+  const family = isIP(hostname);
+  return family === 0 ? lookup(hostname) : [{ address: hostname, family }];
 }
 
 /** @returns refused when one of them is, unresolved when there is none. */
@@ -55,7 +60,7 @@ export function judgeAddresses(
     : { kind: 'allowed', addresses };
 }
 
-/** A lookup of the operating system cannot be called off: its answer is no longer waited for. */
+/** A lookup is not called off, because others may wait for it: this one waits no longer. */
 async function withTimeout<Value>(promise: Promise<Value>, timeoutMs: number): Promise<Value> {
   const answered = new AbortController();
   const timeout = sleep(timeoutMs, undefined, { signal: answered.signal }).then(() => {

@@ -1,4 +1,4 @@
-import { createAddressPolicy } from '@billhook/destinations';
+import { createAddressPolicy, createNameLookup } from '@billhook/destinations';
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import type { EventStore } from '@billhook/event-store';
 import { startGrpcServer } from '@billhook/grpc';
@@ -8,6 +8,7 @@ import type { Log, RunningService } from '@billhook/runtime';
 import { createSecretBox } from '@billhook/secrets';
 import type { SecretBox } from '@billhook/secrets';
 import type { SubscriptionConfig } from './config.ts';
+import { createReachableCheck } from './dns/destinations.ts';
 import { createBell } from './grpc/bell.ts';
 import type { Bell } from './grpc/bell.ts';
 import { createSubscriptionService } from './grpc/subscription-service.ts';
@@ -59,10 +60,11 @@ export async function startSubscriptionService(
   store.onAppended(() => bell.ring());
   await hearOtherCopies({ bell, log }, config, cleanup);
 
+  const policy = createAddressPolicy({ allow: config.allowDestinations });
   const service = createSubscriptionService({
     store,
     reader: createEndpointReader({ pool, revisionPool }),
-    policy: createAddressPolicy({ allow: config.allowDestinations }),
+    requireReachable: createReachableCheck(policy, createNameLookup()),
     maxTimeoutMs: config.deliveryTimeoutMs,
     watch: { log: createWatchLog(pool), bell },
   });

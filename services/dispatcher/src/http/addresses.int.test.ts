@@ -1,3 +1,4 @@
+import { NameNotResolvedError } from '@billhook/destinations';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLoopbackSender, post, startRawReceiver } from './loopback.ts';
 import type { Lookup } from '@billhook/destinations';
@@ -65,7 +66,7 @@ describe('a name', () => {
   });
 
   test('that does not resolve is unreachable', async () => {
-    const error = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' });
+    const error = new NameNotResolvedError('receiver.example', 'ENOTFOUND');
     sender = createSenderWith(() => Promise.reject(error));
     const detail = 'name not resolved (ENOTFOUND)';
     expect(await post(sender, named())).toMatchObject({ kind: 'unreachable', detail });

@@ -1,9 +1,13 @@
-import { createGuardedLookup, DestinationRefusedError } from '@billhook/destinations';
+import {
+  createGuardedLookup,
+  createNameLookup,
+  DestinationRefusedError,
+} from '@billhook/destinations';
 import { isIP, Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AddressPolicy, Lookup } from '@billhook/destinations';
 
-/** Where connections may go, and how names are looked up: by the operating system unless given. */
+/** Where connections may go, and how names are looked up: by a lookup of its own unless given. */
 export interface Destinations {
   readonly policy: AddressPolicy;
   readonly lookup?: Lookup | undefined;
@@ -27,7 +31,7 @@ export type Connect = (
  * @param maxSessions TLS sessions that are remembered, to make the next handshake short.
  */
 export function createConnector(destinations: Destinations, maxSessions: number): Connect {
-  const { policy, lookup } = destinations;
+  const { policy, lookup = createNameLookup() } = destinations;
   const connect = buildConnector({
     allowH2: false,
     lookup: createGuardedLookup(policy, lookup),

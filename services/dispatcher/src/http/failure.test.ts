@@ -1,4 +1,4 @@
-import { DestinationRefusedError } from '@billhook/destinations';
+import { DestinationRefusedError, NameNotResolvedError } from '@billhook/destinations';
 import { describe, expect, test } from 'vitest';
 import { describeFailure, isClosed } from './failure.ts';
 
@@ -7,8 +7,6 @@ describe('the detail of a failure', () => {
     ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
     ['ECONNRESET', 'connection reset (ECONNRESET)'],
     ['UND_ERR_SOCKET', 'connection closed (UND_ERR_SOCKET)'],
-    ['ENOTFOUND', 'name not resolved (ENOTFOUND)'],
-    ['EAI_AGAIN', 'name not resolved (EAI_AGAIN)'],
     ['EHOSTUNREACH', 'network unreachable (EHOSTUNREACH)'],
     ['CERT_HAS_EXPIRED', 'TLS failed (CERT_HAS_EXPIRED)'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'TLS failed (ERR_TLS_CERT_ALTNAME_INVALID)'],
@@ -23,6 +21,15 @@ describe('the detail of a failure', () => {
     const error = Object.assign(new Error('with a text that is not repeated'), { code });
     expect(describeFailure(error)).toEqual({ kind: 'unreachable', detail });
   });
+
+  test.each(['ENOTFOUND', 'ETIMEOUT', 'ECONNREFUSED', 'TOO_MANY_LOOKUPS'])(
+    'tells a name that was not resolved from a receiver that was not reached: %s',
+    (code) => {
+      const error = new NameNotResolvedError('a.example', code);
+      const detail = `name not resolved (${code})`;
+      expect(describeFailure(error)).toEqual({ kind: 'unreachable', detail });
+    },
+  );
 
   test('repeats nothing that only poses as a code', () => {
     for (const code of ['<script>', 'a\nb', 'X'.repeat(100), 7, undefined]) {

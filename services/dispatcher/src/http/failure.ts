@@ -1,3 +1,4 @@
+import { NameNotResolvedError } from '@billhook/destinations';
 import { errors } from 'undici';
 
 /** Why an exchange came to nothing, in words for whoever owns the endpoint. */
@@ -43,8 +44,6 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['EHOSTDOWN', NETWORK],
   ['ENETDOWN', NETWORK],
   ['EADDRNOTAVAIL', NETWORK],
-  ['ENOTFOUND', NAME],
-  ['ENODATA', NAME],
   ['EPROTO', TLS],
   // What OpenSSL finds wrong with a certificate, and does not begin with one of the prefixes below.
   ['DEPTH_ZERO_SELF_SIGNED_CERT', TLS],
@@ -56,7 +55,6 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
 ]);
 
 const CAUSE_BY_PREFIX: readonly (readonly [prefix: string, cause: string])[] = [
-  ['EAI_', NAME],
   ['ERR_TLS_', TLS],
   ['ERR_SSL_', TLS],
   ['CERT_', TLS],
@@ -76,7 +74,7 @@ export function describeFailure(error: Error): Failure {
   if (code === 'DESTINATION_REFUSED') {
     return { kind: 'refused', detail: `refused address (${error.message})` };
   }
-  const cause = isNoResponse(error) ? INVALID : causeOf(code);
+  const cause = causeOf(error, code);
   return { kind: 'unreachable', detail: code === undefined ? cause : `${cause} (${code})` };
 }
 
@@ -90,7 +88,10 @@ function isNoResponse(error: Error): boolean {
   return error instanceof errors.HTTPParserError || INVALID_MESSAGES.includes(error.message);
 }
 
-function causeOf(code: string | undefined): string {
+function causeOf(error: Error, code: string | undefined): string {
+  // A DNS server that cannot be reached has the codes of a receiver that cannot.
+  if (error instanceof NameNotResolvedError) return NAME;
+  if (isNoResponse(error)) return INVALID;
   if (code === undefined) return UNNAMED;
   const byPrefix = CAUSE_BY_PREFIX.find(([prefix]) => code.startsWith(prefix));
   return CAUSE_BY_CODE.get(code) ?? byPrefix?.[1] ?? UNNAMED;

@@ -1,5 +1,5 @@
 import { resolveDestination } from '@billhook/destinations';
-import type { AddressPolicy } from '@billhook/destinations';
+import type { AddressPolicy, Lookup } from '@billhook/destinations';
 import { invalidField } from '@billhook/runtime';
 
 /** A name that is slower is accepted: each delivery judges the addresses that it then has. */
@@ -11,12 +11,18 @@ const RESOLVE_TIMEOUT_MS = 1_000;
  * @param hostname a name or an IP address, without brackets.
  * @throws ServiceError `INVALID_ARGUMENT` on the field `url`.
  */
-export async function requireReachable(hostname: string, policy: AddressPolicy): Promise<void> {
-  const resolution = await resolveDestination(hostname, policy, { timeoutMs: RESOLVE_TIMEOUT_MS });
-  if (resolution.kind === 'refused') {
-    const description =
-      `must not lead to an internal address: ${resolution.address} is refused ` +
-      `(${resolution.reason})`;
-    throw invalidField('url', 'DESTINATION_REFUSED', description);
-  }
+export type RequireReachable = (hostname: string) => Promise<void>;
+
+/** Makes the check of what is registered. */
+export function createReachableCheck(policy: AddressPolicy, lookup: Lookup): RequireReachable {
+  const options = { timeoutMs: RESOLVE_TIMEOUT_MS, lookup };
+  return async (hostname) => {
+    const resolution = await resolveDestination(hostname, policy, options);
+    if (resolution.kind === 'refused') {
+      const description =
+        `must not lead to an internal address: ${resolution.address} is refused ` +
+        `(${resolution.reason})`;
+      throw invalidField('url', 'DESTINATION_REFUSED', description);
+    }
+  };
 }

@@ -1,9 +1,8 @@
 import { subscriptionV1 } from '@billhook/contracts';
-import type { AddressPolicy } from '@billhook/destinations';
 import type { EventStore, Stream } from '@billhook/event-store';
 import { encodePageToken, implement } from '@billhook/grpc';
 import type { CallContext, Handlers, ServedService } from '@billhook/grpc';
-import { requireReachable } from '../dns/destinations.ts';
+import type { RequireReachable } from '../dns/destinations.ts';
 import { endpointNotFound } from '../domain/decide.ts';
 import type { EndpointCommand } from '../domain/decide.ts';
 import type { Endpoint, EndpointEvent, EndpointKey, Subscription } from '../domain/endpoint.ts';
@@ -75,9 +74,9 @@ export interface SubscriptionRange {
 export interface SubscriptionServiceDeps {
   readonly store: EventStore<AddressedCommand, CommandAnswer>;
   readonly reader: EndpointReader;
-  readonly policy: AddressPolicy;
   /** The longest time-out that an endpoint may have. */
   readonly maxTimeoutMs: number;
+  readonly requireReachable: RequireReachable;
   readonly watch: WatchDeps;
 }
 
@@ -103,7 +102,7 @@ function createRegistrations(
       const event = requireEvent(request.event);
       const { url, hostname } = requireUrl(request.url);
       const filter = optionalFilter(request.filter);
-      await requireReachable(hostname, deps.policy);
+      await deps.requireReachable(hostname);
       const target = createEndpointId();
       const answer = await execute(target, { kind: 'register', event, url, filter }, context);
       const { endpoint, newSecret } = answer;
@@ -182,7 +181,7 @@ function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
       requireEndpointId(request.endpointId);
       const { changes, url } = readUpdate(request, deps);
       if (url !== undefined) {
-        await requireReachable(url.hostname, deps.policy);
+        await deps.requireReachable(url.hostname);
       }
       return change(request.endpointId, { kind: 'update', changes }, context);
     },
