@@ -36,11 +36,16 @@ export const specialIpv4Ranges: readonly SpecialRange[] = [
 /** The only IPv6 addresses that IANA gives out as global unicast (RFC 3513, RFC 4291). */
 export const GLOBAL_UNICAST_IPV6 = '2000::/3';
 
+/** Behind these, a network without IPv4 reaches all IPv4 addresses (RFC 6052). */
+export const WELL_KNOWN_NAT64 = '64:ff9b::/96';
+
 /**
  * The IANA IPv6 Special-Purpose Address Registry
  * (https://www.iana.org/assignments/iana-ipv6-special-registry) and what was special once. Forms
  * that carry an IPv4 address inside are refused as a whole: who reaches a public IPv4 address has no
  * need of them. What lies outside global unicast and has no line here is refused as well.
+ *
+ * ISATAP is missing because it has no range: its addresses are told by their second half.
  */
 export const specialIpv6Ranges: readonly SpecialRange[] = [
   { cidr: '::/128', reason: 'unspecified' },
@@ -48,9 +53,10 @@ export const specialIpv6Ranges: readonly SpecialRange[] = [
   { cidr: '::/96', reason: 'IPv4-compatible' },
   { cidr: '::ffff:0:0/96', reason: 'IPv4-mapped' },
   { cidr: '::ffff:0:0:0/96', reason: 'IPv4-translated' },
-  { cidr: '64:ff9b::/96', reason: 'NAT64' },
+  { cidr: WELL_KNOWN_NAT64, reason: 'NAT64' },
   { cidr: '64:ff9b:1::/48', reason: 'NAT64' },
   { cidr: '100::/64', reason: 'discard' },
+  { cidr: '100:0:0:1::/64', reason: 'dummy' },
   { cidr: '2001::/32', reason: 'Teredo' },
   { cidr: '2001:2::/48', reason: 'benchmarking' },
   { cidr: '2001::/23', reason: 'reserved for protocols' },

@@ -1,5 +1,7 @@
 export { createTestDatabase, useTestDatabase } from './database.ts';
 export type { TestDatabase } from './database.ts';
+export { readHostileDestinations, readPublicDestinations } from './destinations.ts';
+export type { DestinationEntry } from './destinations.ts';
 export { startDnsServer } from './dns-server.ts';
 export type { AnswerDnsQuestion, DnsAnswer, DnsQuestion, DnsServer } from './dns-server.ts';
 export { startPostgresProxy } from './postgres-proxy.ts';
