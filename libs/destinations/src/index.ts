@@ -1,10 +1,13 @@
-export { createAddressPolicy, LOOPBACK_RANGES } from './address-policy.ts';
-export type { AddressPolicy, AddressVerdict } from './address-policy.ts';
+export { LOOPBACK_RANGES } from './address-policy.ts';
+export type { AddressPolicy } from './address-policy.ts';
+export { createDestinationPolicy } from './destination-policy.ts';
+export type { DestinationPolicy, DestinationRules } from './destination-policy.ts';
 export {
   createCheckedLookup,
   createGuardedLookup,
   DestinationRefusedError,
 } from './guarded-lookup.ts';
+export type { OriginRefusal } from './origin-policy.ts';
 export { resolveDestination } from './resolve-destination.ts';
 export type { Resolution, ResolveOptions } from './resolve-destination.ts';
 export { NameNotResolvedError } from './lookup.ts';

@@ -17,6 +17,7 @@ interface Bounds {
 }
 
 const SECRET_KEY_LENGTH_BYTES = 32;
+const HIGHEST_PORT = 65_535;
 
 export const address: SettingKind<Address> = {
   expected: 'host:port, such as 127.0.0.1:8080 or [::1]:8080',
@@ -68,6 +69,22 @@ export const destinations: SettingKind<readonly string[]> = {
   expected: cidrs.expected,
   parse: (text) => (text === 'none' ? [] : cidrs.parse(text)),
 };
+
+/** Ports from the first to the last. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export const ports: SettingKind<readonly PortRange[]> = listOf<PortRange>({
+  expected: 'a comma list of ports and ranges of ports, such as 443,8000-8999',
+  parse: (text) => {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    return first >= 1 && first <= last && last <= HIGHEST_PORT ? { first, last } : undefined;
+  },
+});
 
 /** Each entry is `host:port`. */
 export const brokers: SettingKind<readonly string[]> = listOf<string>({
@@ -123,7 +140,7 @@ export function schedule(boundsMs: Bounds, maxLength: number): SettingKind<reado
 }
 
 /** Reads a comma list; spaces around an entry are dropped, an empty entry is refused. */
-function listOf<Value extends string | number>(
+function listOf<Value extends string | number | PortRange>(
   kind: SettingKind<Value>,
 ): SettingKind<readonly Value[]> {
   return {

@@ -15,6 +15,8 @@ describe('settings', () => {
       databaseUrl: undefined,
       secretKeys: [],
       allowDestinations: ['127.0.0.0/8', '::1/128'],
+      destinationPorts: undefined,
+      requireHttps: false,
       lanes: 16,
       deliveryTimeoutMs: 15_000,
       retentionMs: 30 * DAY_MS,
@@ -52,6 +54,14 @@ describe('settings', () => {
     ).toEqual(['10.0.0.0/8', 'fd00::/8']);
   });
 
+  test('read ports and ranges of ports', () => {
+    const env = { BILLHOOK_DESTINATION_PORTS: '443, 8000-8999' };
+    expect(readSettings(env).destinationPorts).toEqual([
+      { first: 443, last: 443 },
+      { first: 8_000, last: 8_999 },
+    ]);
+  });
+
   test('take an empty variable for an absent one', () => {
     const env = { BILLHOOK_DATABASE_URL: '', BILLHOOK_LANES: '' };
     expect(readSettings(env)).toMatchObject({ databaseUrl: undefined, lanes: 16 });
@@ -68,6 +78,11 @@ describe('settings', () => {
     ['BILLHOOK_SECRET_KEY', 'c2hvcnQ='],
     ['BILLHOOK_ALLOW_DESTINATIONS', '10.0.0.0'],
     ['BILLHOOK_ALLOW_DESTINATIONS', '10.0.0.0/33'],
+    ['BILLHOOK_DESTINATION_PORTS', '0'],
+    ['BILLHOOK_DESTINATION_PORTS', '443,'],
+    ['BILLHOOK_DESTINATION_PORTS', '8999-8000'],
+    ['BILLHOOK_DESTINATION_PORTS', '1-65536'],
+    ['BILLHOOK_REQUIRE_HTTPS', '1'],
     ['BILLHOOK_LANES', '0'],
     ['BILLHOOK_LANES', '1e2'],
     ['BILLHOOK_RETRY_SCHEDULE', '5s,soon'],

@@ -11,12 +11,13 @@ import {
   integer,
   oneOf,
   path,
+  ports,
   schedule,
   secretKeys,
   switchedOn,
   topic,
 } from './setting-kinds.ts';
-import type { SettingKind } from './setting-kinds.ts';
+import type { PortRange, SettingKind } from './setting-kinds.ts';
 
 /** One variable: what the documentation says of it, and how it is read. */
 interface Setting<Value> extends SettingDescription {
@@ -101,6 +102,14 @@ const table = {
     default: 'none; loopback when everything listens on loopback',
     meaning: 'CIDRs that deliveries may reach although they are internal',
   }),
+  destinationPorts: optional('BILLHOOK_DESTINATION_PORTS', ports, {
+    default: 'all but those of other protocols, as in browsers',
+    meaning: 'the only ports that deliveries may reach',
+  }),
+  requireHttps: required('BILLHOOK_REQUIRE_HTTPS', switchedOn, {
+    default: 'false',
+    meaning: 'whether addresses that begin with `http://` are refused',
+  }),
   lanes: required('BILLHOOK_LANES', integer({ min: 1, max: 1_024 }), {
     default: '16',
     meaning: 'the number of lanes, fixed when the store is created',
@@ -164,6 +173,9 @@ export interface Settings {
   readonly secretKeys: readonly string[];
   /** CIDRs that may be reached although they are internal. */
   readonly allowDestinations: readonly string[];
+  /** The only ports that may be reached; undefined for all but those of other protocols. */
+  readonly destinationPorts: readonly PortRange[] | undefined;
+  readonly requireHttps: boolean;
   readonly lanes: number;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
@@ -198,6 +210,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     metricsAddr: readMetricsAddress(env),
     secretKeys: table.secretKeys.read(env) ?? [],
     allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
+    destinationPorts: table.destinationPorts.read(env),
+    requireHttps: table.requireHttps.read(env),
     lanes: table.lanes.read(env),
     retryScheduleMs: table.retryScheduleMs.read(env),
     deliveryTimeoutMs,

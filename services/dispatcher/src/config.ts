@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 
+import type { DestinationRules } from '@billhook/destinations';
 import {
   assertLoopback,
   ConfigurationError,
@@ -9,7 +10,7 @@ import {
   type Settings,
 } from '@billhook/runtime';
 
-export interface DispatcherConfig {
+export interface DispatcherConfig extends DestinationRules {
   readonly address: Address;
   readonly databaseUrl: string;
   /** What the client of the subscription service dials. */
@@ -23,8 +24,6 @@ export interface DispatcherConfig {
   /** An endpoint that did nothing but fail for so long is disabled. */
   readonly failingForMs: number;
   readonly secretKeys: readonly string[];
-  /** CIDRs that may be reached although they are internal. */
-  readonly allowDestinations: readonly string[];
   /** `sole` when no other dispatcher can be alive, as in a standalone process. */
   readonly ownership: 'shared' | 'sole';
   readonly shutdownTimeoutMs: number;
@@ -68,6 +67,8 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     retentionMs: settings.retentionMs,
     failingForMs: settings.disableAfterMs,
     allowDestinations: settings.allowDestinations,
+    destinationPorts: settings.destinationPorts,
+    requireHttps: settings.requireHttps,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     version: readVersion(),
   };

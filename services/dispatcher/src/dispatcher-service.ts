@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createAddressPolicy } from '@billhook/destinations';
+import { createDestinationPolicy } from '@billhook/destinations';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
 import { createPool, keepDayPartitions, listen, migrate, type Pool } from '@billhook/postgres';
@@ -185,7 +185,7 @@ function openLeases(
 
 function openSender(config: DispatcherConfig, log: Log): Sender {
   return createSender(
-    { policy: createAddressPolicy({ allow: config.allowDestinations }), log },
+    { policy: createDestinationPolicy(config), log },
     {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,

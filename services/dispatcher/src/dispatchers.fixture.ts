@@ -121,6 +121,8 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           retentionMs: 86_400_000,
           secretKeys: [key],
           allowDestinations: ['127.0.0.0/8'],
+          destinationPorts: undefined,
+          requireHttps: false,
           ownership: 'sole',
           shutdownTimeoutMs: 10_000,
           version: 'test',

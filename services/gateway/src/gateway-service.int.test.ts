@@ -126,6 +126,8 @@ describe('what the subscription service refuses', () => {
     [new ServiceError('DEADLINE_EXCEEDED', 'LATE', 'Late.'), 504, 'deadline_exceeded'],
     [new ServiceError('INTERNAL', 'INTERNAL', 'secret detail'), 500, 'internal'],
     [invalidField('url', 'DESTINATION_REFUSED', 'It is internal.'), 400, 'destination_refused'],
+    [invalidField('url', 'HTTPS_REQUIRED', 'It is http.'), 400, 'https_required'],
+    [invalidField('url', 'PORT_REFUSED', 'It is 25.'), 400, 'port_refused'],
     [invalidField('url', 'SOMETHING_NEW', 'It is odd.'), 400, 'invalid_argument'],
   ])('with %s is answered %i', async (error, status, code) => {
     const gateway = await gatewayWith(refusingSubscriptions(error));

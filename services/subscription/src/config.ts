@@ -1,13 +1,12 @@
+import type { DestinationRules } from '@billhook/destinations';
 import { assertLoopback, ConfigurationError, readSettings } from '@billhook/runtime';
 import type { Address, ProcessConfiguration, Settings } from '@billhook/runtime';
 
-export interface SubscriptionConfig {
+export interface SubscriptionConfig extends DestinationRules {
   readonly address: Address;
   readonly databaseUrl: string;
   /** Base64 of 32 bytes each; the first encrypts, all decrypt. */
   readonly secretKeys: readonly string[];
-  /** CIDRs that an endpoint may have although they are internal. */
-  readonly allowDestinations: readonly string[];
   /** The deadline of an exchange; no endpoint may have a longer one. */
   readonly deliveryTimeoutMs: number;
   readonly requestIdRetentionMs: number;
@@ -40,6 +39,8 @@ export function subscriptionConfig(
     secretKeys: storage.secretKeys,
     allowDestinations: settings.allowDestinations,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
+    destinationPorts: settings.destinationPorts,
+    requireHttps: settings.requireHttps,
     requestIdRetentionMs: settings.requestIdRetentionMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
   };

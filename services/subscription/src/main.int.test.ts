@@ -50,7 +50,7 @@ test('it runs alone, logs no secret and no key, and stops cleanly', async () => 
     retryable: [],
   });
   const options = { timeoutMs: 10_000 };
-  const webhook = { event: '*', url: 'http://127.0.0.1:9/alone', filter: '' };
+  const webhook = { event: '*', url: 'http://127.0.0.1:4/alone', filter: '' };
   const { secret, endpoint } = await call(client.register, webhook, options);
   const endpointId = endpoint?.endpointId ?? '';
   const rotation = { endpointId, overlap: undefined };

@@ -1,4 +1,4 @@
-import { createAddressPolicy, createNameLookup } from '@billhook/destinations';
+import { createDestinationPolicy, createNameLookup } from '@billhook/destinations';
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import type { EventStore } from '@billhook/event-store';
 import { startGrpcServer } from '@billhook/grpc';
@@ -60,7 +60,7 @@ export async function startSubscriptionService(
   store.onAppended(() => bell.ring());
   await hearOtherCopies({ bell, log }, config, cleanup);
 
-  const policy = createAddressPolicy({ allow: config.allowDestinations });
+  const policy = createDestinationPolicy(config);
   const service = createSubscriptionService({
     store,
     reader: createEndpointReader({ pool, revisionPool }),

@@ -1,7 +1,9 @@
-import { NameNotResolvedError } from '@billhook/destinations';
+import { NameNotResolvedError, parseWebhookUrl } from '@billhook/destinations';
+import { readHostileDestinations } from '@billhook/testing';
+import { isIP } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLoopbackSender, post, startRawReceiver } from './loopback.ts';
-import type { Lookup } from '@billhook/destinations';
+import type { DestinationRules, Lookup } from '@billhook/destinations';
 import type { RawReceiver } from './loopback.ts';
 import type { Sender } from './sender.ts';
 
@@ -26,7 +28,7 @@ describe('an address that deliveries may not reach', () => {
   test.each(['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '2130706433', '0x7f.1'])(
     'is refused without a connection when the host is %s',
     async (host) => {
-      sender = createLoopbackSender({}, { allow: [] });
+      sender = createLoopbackSender({}, { allowDestinations: [] });
       expect(await post(sender, `http://${host}:${receiver.port}/`)).toMatchObject({
         kind: 'refused',
         detail: expect.stringContaining('refused'),
@@ -34,6 +36,29 @@ describe('an address that deliveries may not reach', () => {
       expect(receiver.connections).toBe(0);
     },
   );
+
+  test.each<[string, string, Partial<DestinationRules>]>([
+    ['http is not allowed', 'http://receiver.example:PORT/', { requireHttps: true }],
+    ['http is not allowed for a number', 'http://127.0.0.1:PORT/', { requireHttps: true }],
+    ['its port is that of another protocol', 'https://receiver.example:25/', {}],
+    [
+      'its port is not allowed',
+      'http://127.0.0.1:PORT/',
+      { destinationPorts: [{ first: 443, last: 443 }] },
+    ],
+  ])('is refused, and no name looked up, when %s', async (_reason, url, rules) => {
+    let lookups = 0;
+    const lookup = () => {
+      lookups += 1;
+      return Promise.resolve([loopback]);
+    };
+    sender = createLoopbackSender({}, { lookup, ...rules });
+    expect(await post(sender, url.replace('PORT', `${receiver.port}`))).toMatchObject({
+      kind: 'refused',
+      detail: expect.stringMatching(/^refused address \(https?:/),
+    });
+    expect({ lookups, connections: receiver.connections }).toEqual({ lookups: 0, connections: 0 });
+  });
 
   test('is refused when it is one of several of a name', async () => {
     sender = createSenderWith(() => Promise.resolve([loopback, internal]));
@@ -52,6 +77,31 @@ describe('an address that deliveries may not reach', () => {
     expect(await post(sender, named())).toMatchObject({ kind: 'refused' });
     expect(receiver.connections).toBe(1);
   });
+});
+
+test('no hostile address of the table gets a connection, and each is told to be refused', async () => {
+  const entries = new Map(readHostileDestinations().map((entry) => [hostOf(entry.url), entry]));
+  const strict = createLoopbackSender(
+    { maxOrigins: 1_000 },
+    {
+      allowDestinations: [],
+      lookup: async (hostname) =>
+        (entries.get(hostname)?.addresses ?? []).map((address) => ({
+          address,
+          family: isIP(address),
+        })),
+    },
+  );
+  sender = strict;
+  const urls = readHostileDestinations().flatMap(({ url }) => {
+    const parsed = parseWebhookUrl(url);
+    return parsed.kind === 'ok' ? [parsed.url] : [];
+  });
+  expect(urls.length).toBeGreaterThan(150);
+  const outcomes = await Promise.all(urls.map((url) => post(strict, url)));
+  expect(outcomes.map(({ kind }, index) => `${kind} ${urls[index]}`)).toEqual(
+    urls.map((url) => `refused ${url}`),
+  );
 });
 
 describe('a name', () => {
@@ -80,6 +130,11 @@ describe('a name', () => {
     });
   });
 });
+
+/** As a connection has it; of a table's URL that is none, the text itself. */
+function hostOf(url: string): string {
+  return URL.parse(url)?.hostname ?? url;
+}
 
 function createSenderWith(lookup: Lookup): Sender {
   return createLoopbackSender({}, { lookup });

@@ -148,7 +148,7 @@ describe('closing', () => {
     const { sender, receiver } = await setUp((socket) => socket.resume());
     const outcomes = Array.from({ length: 6 }, () => post(sender, receiver.url));
     await expect.poll(() => receiver.openConnections).toBe(4);
-    const connecting = post(sender, 'http://127.0.0.1:1/');
+    const connecting = post(sender, 'http://127.0.0.1:4/');
     sender.destroy();
     const shutDown = expect.objectContaining({ kind: 'unreachable', detail: 'shut down' });
     expect(await Promise.all(outcomes)).toEqual(outcomes.map(() => shutDown));

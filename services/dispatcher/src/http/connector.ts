@@ -5,11 +5,11 @@ import {
 } from '@billhook/destinations';
 import { isIP, Socket } from 'node:net';
 import { buildConnector } from 'undici';
-import type { AddressPolicy, Lookup } from '@billhook/destinations';
+import type { DestinationPolicy, Lookup } from '@billhook/destinations';
 
 /** Where connections may go, and how names are looked up: by a lookup of its own unless given. */
 export interface Destinations {
-  readonly policy: AddressPolicy;
+  readonly policy: DestinationPolicy;
   readonly lookup?: Lookup | undefined;
 }
 
@@ -24,9 +24,10 @@ export type Connect = (
 ) => Socket | undefined;
 
 /**
- * Makes the one way to a receiver. The address is checked here and nowhere later: a name is looked
- * up once, every address it has is checked, and the connection goes to one of these; a numeric host
- * is checked by itself, because Node looks no number up. TLS verifies the receiver's name.
+ * Makes the one way to a receiver. The address is checked here and nowhere later: scheme and port
+ * first; then a name is looked up once, every address it has is checked, and the connection goes to
+ * one of these; a numeric host is checked by itself, because Node looks no number up. TLS verifies
+ * the receiver's name.
  *
  * @param maxSessions TLS sessions that are remembered, to make the next handshake short.
  */
@@ -34,14 +35,14 @@ export function createConnector(destinations: Destinations, maxSessions: number)
   const { policy, lookup = createNameLookup() } = destinations;
   const connect = buildConnector({
     allowH2: false,
-    lookup: createGuardedLookup(policy, lookup),
+    lookup: createGuardedLookup(policy.addresses, lookup),
     maxCachedSessions: maxSessions,
     rejectUnauthorized: true,
     // The deadline of the exchange covers connecting as well.
     timeout: 0,
   });
   return (options, callback) => {
-    const refusal = refuseNumber(options.hostname, policy);
+    const refusal = refuse(options, policy);
     if (refusal !== undefined) {
       queueMicrotask(() => callback(refusal, null));
       return undefined;
@@ -51,8 +52,18 @@ export function createConnector(destinations: Destinations, maxSessions: number)
   };
 }
 
-function refuseNumber(host: string, policy: AddressPolicy): DestinationRefusedError | undefined {
-  if (isIP(host) === 0) return undefined;
-  const verdict = policy.check(host);
-  return verdict.kind === 'refused' ? new DestinationRefusedError(host, verdict.reason) : undefined;
+/** What can be refused before a name is looked up. */
+function refuse(
+  { protocol, hostname, port }: buildConnector.Options,
+  policy: DestinationPolicy,
+): DestinationRefusedError | undefined {
+  const origin = policy.origins.check({ protocol, port });
+  if (origin.kind === 'refused') {
+    return new DestinationRefusedError(`${protocol}//${hostname}`, origin.reason);
+  }
+  if (isIP(hostname) === 0) return undefined;
+  const address = policy.addresses.check(hostname);
+  return address.kind === 'refused'
+    ? new DestinationRefusedError(hostname, address.reason)
+    : undefined;
 }

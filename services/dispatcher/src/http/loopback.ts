@@ -1,10 +1,10 @@
 /** Receivers on loopback that do what no HTTP server would, and a sender to meet them: for tests. */
-import { createAddressPolicy, LOOPBACK_RANGES } from '@billhook/destinations';
+import { createDestinationPolicy, LOOPBACK_RANGES } from '@billhook/destinations';
 import { createLog } from '@billhook/runtime';
 import { createServer } from 'node:net';
 import { createSender } from './sender.ts';
 import { createTarget } from './target.ts';
-import type { Lookup } from '@billhook/destinations';
+import type { DestinationRules, Lookup } from '@billhook/destinations';
 import type { Server, Socket } from 'node:net';
 import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { Sender, SenderLimits } from './sender.ts';
@@ -21,15 +21,25 @@ export interface RawReceiver {
 
 export const BODY = Buffer.from('{"event":"ping","data":{}}');
 
+/** Where a sender may go beside loopback, and how it finds that. */
+export interface LoopbackDestinations extends Partial<DestinationRules> {
+  readonly lookup?: Lookup;
+}
+
 /** Makes a sender that may reach loopback. */
 export function createLoopbackSender(
   limits: Partial<SenderLimits> = {},
-  destinations: { readonly allow?: readonly string[]; readonly lookup?: Lookup } = {},
+  { lookup, ...rules }: LoopbackDestinations = {},
 ): Sender {
-  const policy = createAddressPolicy({ allow: destinations.allow ?? LOOPBACK_RANGES });
+  const policy = createDestinationPolicy({
+    allowDestinations: LOOPBACK_RANGES,
+    destinationPorts: undefined,
+    requireHttps: false,
+    ...rules,
+  });
   const log = createLog({ level: 'silent', service: 'test' });
   return createSender(
-    { policy, log, lookup: destinations.lookup },
+    { policy, log, lookup },
     {
       timeoutMs: 5_000,
       maxResponseBytes: 16 * 1024,

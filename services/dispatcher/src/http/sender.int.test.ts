@@ -41,7 +41,7 @@ describe('what is sent', () => {
     let hasReturned = false;
     const outcome = await new Promise((resolve) => {
       const request = {
-        target: createTarget('http://127.0.0.1:1/'),
+        target: createTarget('http://127.0.0.1:4/'),
         headers: ['x', 'a\nb'],
         body: BODY,
       };

@@ -19,6 +19,8 @@ const codeByReason: Readonly<Record<string, ProblemCode>> = {
   DESTINATION_REFUSED: 'destination_refused',
   FILTER_INVALID: 'invalid_filter',
   FILTER_TOO_LARGE: 'invalid_filter',
+  HTTPS_REQUIRED: 'https_required',
+  PORT_REFUSED: 'port_refused',
 };
 
 /** How a gRPC status is answered when its reason says nothing more exact. */

@@ -45,6 +45,8 @@ export const problemKinds = {
   url_host_invalid: { status: 400, title: 'The host of the url is not valid' },
   invalid_filter: { status: 400, title: 'The filter is not valid' },
   destination_refused: { status: 400, title: 'The url leads to an address that is not allowed' },
+  https_required: { status: 400, title: 'The url is not https' },
+  port_refused: { status: 400, title: 'The port of the url is not allowed' },
   invalid_argument: { status: 400, title: 'A value is not valid' },
 
   // What the services behind the gateway say.

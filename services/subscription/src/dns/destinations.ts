@@ -1,23 +1,38 @@
 import { resolveDestination } from '@billhook/destinations';
-import type { AddressPolicy, Lookup } from '@billhook/destinations';
+import type { DestinationPolicy, Lookup, OriginRefusal } from '@billhook/destinations';
 import { invalidField } from '@billhook/runtime';
 
 /** A name that is slower is accepted: each delivery judges the addresses that it then has. */
 const RESOLVE_TIMEOUT_MS = 1_000;
 
+const demands: Readonly<Record<OriginRefusal['code'], string>> = {
+  HTTPS_REQUIRED: 'must begin with https://',
+  PORT_REFUSED: 'must name another port',
+};
+
+/** The address of a receiver, taken apart as far as it is judged. */
+export interface Destination {
+  readonly url: string;
+  /** A name or an IP address, without brackets. */
+  readonly hostname: string;
+}
+
 /**
- * Refuses a host that deliveries must not reach. A name that does not resolve is accepted.
+ * Refuses an address that deliveries must not reach. A name that does not resolve is accepted.
  *
- * @param hostname a name or an IP address, without brackets.
  * @throws ServiceError `INVALID_ARGUMENT` on the field `url`.
  */
-export type RequireReachable = (hostname: string) => Promise<void>;
+export type RequireReachable = (destination: Destination) => Promise<void>;
 
 /** Makes the check of what is registered. */
-export function createReachableCheck(policy: AddressPolicy, lookup: Lookup): RequireReachable {
+export function createReachableCheck(policy: DestinationPolicy, lookup: Lookup): RequireReachable {
   const options = { timeoutMs: RESOLVE_TIMEOUT_MS, lookup };
-  return async (hostname) => {
-    const resolution = await resolveDestination(hostname, policy, options);
+  return async ({ url, hostname }) => {
+    const origin = policy.origins.check(new URL(url));
+    if (origin.kind === 'refused') {
+      throw invalidField('url', origin.code, `${demands[origin.code]}: ${origin.reason}`);
+    }
+    const resolution = await resolveDestination(hostname, policy.addresses, options);
     if (resolution.kind === 'refused') {
       const description =
         `must not lead to an internal address: ${resolution.address} is refused ` +

@@ -102,7 +102,7 @@ function createRegistrations(
       const event = requireEvent(request.event);
       const { url, hostname } = requireUrl(request.url);
       const filter = optionalFilter(request.filter);
-      await deps.requireReachable(hostname);
+      await deps.requireReachable({ url, hostname });
       const target = createEndpointId();
       const answer = await execute(target, { kind: 'register', event, url, filter }, context);
       const { endpoint, newSecret } = answer;
@@ -181,7 +181,7 @@ function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
       requireEndpointId(request.endpointId);
       const { changes, url } = readUpdate(request, deps);
       if (url !== undefined) {
-        await deps.requireReachable(url.hostname);
+        await deps.requireReachable(url);
       }
       return change(request.endpointId, { kind: 'update', changes }, context);
     },

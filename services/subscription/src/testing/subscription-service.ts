@@ -77,6 +77,8 @@ export function useSubscriptions(): TestSubscriptions {
     secretKeys,
     allowDestinations: LOOPBACK_RANGES,
     deliveryTimeoutMs: 15_000,
+    destinationPorts: [{ first: 1, last: 65_535 }],
+    requireHttps: false,
     requestIdRetentionMs: 7 * DAY_MS,
     shutdownTimeoutMs: 10_000,
   });
