@@ -16,6 +16,8 @@ export interface AddressList {
   readonly listen: Address;
   /** What its clients dial: one address, or several separated by commas. */
   readonly target: string;
+  /** Each of these; a name that stands for several copies once. */
+  readonly all: readonly Address[];
 }
 
 const HIGHEST_PORT = 65_535;
@@ -54,12 +56,13 @@ export function parseAddressList(text: string): AddressList | undefined {
   const addresses = entries.map((entry) =>
     parseAddress(entry.startsWith(DNS_SCHEME) ? entry.slice(DNS_SCHEME.length) : entry),
   );
-  if (addresses.includes(undefined)) {
+  const all = addresses.filter((address) => address !== undefined);
+  if (all.length < addresses.length) {
     return undefined;
   }
   const own = entries.findIndex((entry) => !entry.startsWith(DNS_SCHEME));
   const listen = addresses[Math.max(own, 0)];
-  return listen === undefined ? undefined : { listen, target: entries.join(',') };
+  return listen === undefined ? undefined : { listen, target: entries.join(','), all };
 }
 
 /** Whether only this machine can reach the address. */

@@ -129,8 +129,25 @@ describe('the destinations that may be reached although they are internal', () =
     'BILLHOOK_INVOICE_ADDR',
     'BILLHOOK_SUBSCRIPTION_ADDR',
     'BILLHOOK_DELIVERY_ADDR',
+    'BILLHOOK_METRICS_ADDR',
   ])('are none once %s is outside loopback', (variable) => {
-    expect(readSettings({ [variable]: '0.0.0.0:9000' }).allowDestinations).toEqual([]);
+    const env = { BILLHOOK_ALLOW_ANONYMOUS: 'true', [variable]: '0.0.0.0:9000' };
+    expect(readSettings(env).allowDestinations).toEqual([]);
+  });
+
+  test.each(['127.0.0.1:1,10.0.0.5:1', '127.0.0.1:1,dns:///deliveries:1', 'deliveries:1'])(
+    'are none once a copy of a service may be elsewhere: %s',
+    (text) => {
+      expect(readSettings({ BILLHOOK_DELIVERY_ADDR: text }).allowDestinations).toEqual([]);
+    },
+  );
+
+  test('are those of loopback while everything is there, on several ports, too', () => {
+    const env = {
+      BILLHOOK_INVOICE_ADDR: '127.0.0.1:1,localhost:2,[::1]:3',
+      BILLHOOK_METRICS_ADDR: '127.0.0.1:9464',
+    };
+    expect(readSettings(env).allowDestinations).toEqual(['127.0.0.0/8', '::1/128']);
   });
 
   test('are those that are named, wherever anything listens', () => {

@@ -200,6 +200,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     invoiceAddr: table.invoiceAddr.read(env),
     subscriptionAddr: table.subscriptionAddr.read(env),
     deliveryAddr: table.deliveryAddr.read(env),
+    metricsAddr: readMetricsAddress(env),
   };
   return {
     ...addresses,
@@ -207,7 +208,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     databaseUrl: table.databaseUrl.read(env),
     kafkaBrokers: table.kafkaBrokers.read(env),
     kafkaTopic: table.kafkaTopic.read(env),
-    metricsAddr: readMetricsAddress(env),
     secretKeys: table.secretKeys.read(env) ?? [],
     allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
     destinationPorts: table.destinationPorts.read(env),
@@ -234,12 +234,19 @@ function readMetricsAddress(env: NodeJS.ProcessEnv): Address | undefined {
   return found;
 }
 
-/** Loopback, as long as nobody outside can register an address. */
+/**
+ * Loopback, as long as all of Billhook is on this machine alone: nobody outside can register an
+ * address then. Copies on other machines count, although this process does not listen there.
+ */
 function defaultDestinations(
-  addresses: Pick<Settings, 'httpAddr' | 'invoiceAddr' | 'subscriptionAddr' | 'deliveryAddr'>,
+  addresses: Pick<
+    Settings,
+    'httpAddr' | 'invoiceAddr' | 'subscriptionAddr' | 'deliveryAddr' | 'metricsAddr'
+  >,
 ): readonly string[] {
-  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr } = addresses;
-  const listening = [httpAddr, invoiceAddr.listen, subscriptionAddr.listen, deliveryAddr.listen];
+  const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr, metricsAddr } = addresses;
+  const copies = [invoiceAddr, subscriptionAddr, deliveryAddr].flatMap(({ all }) => all);
+  const listening = [httpAddr, ...copies, ...(metricsAddr === undefined ? [] : [metricsAddr])];
   return listening.every(isLoopback) ? LOOPBACK_RANGES : [];
 }
 
