@@ -47,9 +47,15 @@ export function createConnector(destinations: Destinations, maxSessions: number)
       queueMicrotask(() => callback(refusal, null));
       return undefined;
     }
-    const socket: unknown = connect(options, callback);
+    const socket: unknown = connect(withPlainServername(options), callback);
     return socket instanceof Socket ? socket : undefined;
   };
+}
+
+/** The name for TLS has no dot at its end (RFC 6066, 3), also if that of the URL has one. */
+function withPlainServername(options: buildConnector.Options): buildConnector.Options {
+  const { hostname } = options;
+  return hostname.endsWith('.') ? { ...options, servername: hostname.slice(0, -1) } : options;
 }
 
 /** What can be refused before a name is looked up. */

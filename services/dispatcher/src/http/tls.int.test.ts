@@ -42,6 +42,14 @@ describe('a receiver over TLS', () => {
     expect(requests).toEqual(['/webhook HTTP/1.1', '/webhook HTTP/1.1']);
   });
 
+  test('is asked for by its name, without a dot at its end', async () => {
+    const { url, servernames } = await startHttps(trusted);
+    expect(await post(sender, url)).toMatchObject({ kind: 'delivered' });
+    const dotted = url.replace('localhost', 'localhost.');
+    expect(await post(sender, dotted)).toMatchObject({ kind: 'delivered' });
+    expect(servernames).toEqual(['localhost', 'localhost']);
+  });
+
   test.each<[string, Certificate, string]>([
     ['nobody trusts', unknown, 'TLS failed (DEPTH_ZERO_SELF_SIGNED_CERT)'],
     ['has expired', expired, 'TLS failed (CERT_HAS_EXPIRED)'],
@@ -79,16 +87,20 @@ describe('a receiver over TLS', () => {
   });
 });
 
-async function startHttps(
-  certificate: Certificate,
-): Promise<{ readonly url: string; readonly requests: readonly string[] }> {
+async function startHttps(certificate: Certificate): Promise<{
+  readonly url: string;
+  readonly requests: readonly string[];
+  readonly servernames: readonly unknown[];
+}> {
   const requests: string[] = [];
+  const servernames: unknown[] = [];
   const server = createServer(certificate, (request, response) => {
     requests.push(`${request.url} HTTP/${request.httpVersion}`);
     request.resume().on('end', () => response.end());
   });
+  server.on('secureConnection', ({ servername }) => servernames.push(servername));
   const open = keepOpenSockets(server);
   const port = await listen(server);
   cleanUps.push(() => closeServer(server, open));
-  return { url: `https://localhost:${port}/webhook`, requests };
+  return { url: `https://localhost:${port}/webhook`, requests, servernames };
 }
