@@ -16,6 +16,8 @@ export interface DnsQuestion {
 /** What a name has: addresses of both families, of which those of the type are answered. */
 export type DnsAnswer =
   | readonly string[]
+  /** The name stands for another one, whose addresses come along (CNAME). */
+  | { readonly alias: string; readonly addresses: readonly string[] }
   /** No such name. */
   | 'unknown'
   /** The server cannot say. */
@@ -68,10 +70,7 @@ function respond(
 ): Packet | undefined {
   if (answer === 'silent') return undefined;
   const code = typeof answer === 'string' ? RESPONSE_CODES[answer] : 0;
-  const addresses = typeof answer === 'string' ? [] : answer;
-  const answers = addresses
-    .filter((address) => isIPv6(address) === (type === 'AAAA'))
-    .map((data): Answer => ({ type, name: asked.name, ttl: 0, data }));
+  const answers = typeof answer === 'string' ? [] : toRecords(asked.name, type, answer);
   return {
     type: 'response',
     id: packet.id ?? 0,
@@ -80,4 +79,18 @@ function respond(
     questions: [asked],
     answers,
   };
+}
+
+function toRecords(
+  name: string,
+  type: DnsQuestion['type'],
+  answer: Exclude<DnsAnswer, string>,
+): Answer[] {
+  if ('alias' in answer) {
+    const { alias, addresses } = answer;
+    return [{ type: 'CNAME', name, ttl: 0, data: alias }, ...toRecords(alias, type, addresses)];
+  }
+  return answer
+    .filter((address) => isIPv6(address) === (type === 'AAAA'))
+    .map((data): Answer => ({ type, name, ttl: 0, data }));
 }

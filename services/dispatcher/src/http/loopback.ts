@@ -19,6 +19,8 @@ export interface RawReceiver {
   close(): Promise<void>;
 }
 
+const LOCALHOST: ReceiverPlace = { host: '127.0.0.1' };
+
 export const BODY = Buffer.from('{"event":"ping","data":{}}');
 
 /** Where a sender may go beside loopback, and how it finds that. */
@@ -58,9 +60,16 @@ export function post(sender: Sender, url: string, timeoutMs?: number): Promise<A
   });
 }
 
+/** An address of loopback, and a port: a free one unless given. */
+export interface ReceiverPlace {
+  readonly host: string;
+  readonly port?: number;
+}
+
 /** Starts a server that hands every connection over, before a byte of the request was read. */
 export async function startRawReceiver(
   onConnection: (socket: Socket, count: number) => void,
+  place: ReceiverPlace = LOCALHOST,
 ): Promise<RawReceiver> {
   let connections = 0;
   const server = createServer((socket) => {
@@ -69,9 +78,9 @@ export async function startRawReceiver(
     onConnection(socket, connections);
   });
   const open = keepOpenSockets(server);
-  const port = await listen(server);
+  const port = await listen(server, place);
   return {
-    url: `http://127.0.0.1:${port}/webhook?a=1`,
+    url: `http://${place.host}:${port}/webhook?a=1`,
     port,
     get connections() {
       return connections;
@@ -90,11 +99,11 @@ export function answerWith(bytes: string | Buffer): (socket: Socket) => void {
   };
 }
 
-/** Listens on a free port of loopback. */
-export function listen(server: Server): Promise<number> {
+/** Listens on loopback, and gives back the port. */
+export function listen(server: Server, place: ReceiverPlace = LOCALHOST): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(place.port ?? 0, place.host, () => {
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : 0);
     });
