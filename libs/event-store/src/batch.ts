@@ -117,7 +117,7 @@ function draft<Command extends Stream, Working, Answer>(
   if (lane === undefined) throw new Error(`lane ${pending.lane} is not there`);
   // The clock may step back, the log does not.
   const recordedAtMs = Math.max(nowMs, lane.recordedAtMs);
-  const decision = aggregate.decide(working, command, { recordedAtMs });
+  const decision = aggregate.decide(working, command, { recordedAtMs, clockMs: nowMs });
   if (decision.kind === 'refused') return decision;
   append(drafting, pending, { events: decision.events, lane, recordedAtMs });
   if (requestId !== undefined && key !== undefined) {

@@ -21,6 +21,14 @@ export type Decision<Answer> =
   | { readonly kind: 'accepted'; readonly events: readonly NewEvent[]; readonly answer: Answer }
   | { readonly kind: 'refused'; readonly error: ServiceError };
 
+/** When a decision is made, milliseconds since 1970. */
+export interface DecisionTime {
+  /** What its events are dated: never earlier than those before them in their lane. */
+  readonly recordedAtMs: number;
+  /** The clock of Postgres as it is; it may step back. */
+  readonly clockMs: number;
+}
+
 /** What a domain brings: how the state of a batch is loaded, decided on and saved. */
 export interface Aggregate<Command extends Stream, Working, Answer> {
   /** Loads the state that the commands need, set-based, while their lanes are locked. */
@@ -28,11 +36,7 @@ export interface Aggregate<Command extends Stream, Working, Answer> {
   /** How many events the stream has, as the commands before left it. */
   version(working: Working, stream: Stream): number;
   /** Decides, and evolves `working` when the command is accepted. It must not wait. */
-  decide(
-    working: Working,
-    command: Command,
-    now: { readonly recordedAtMs: number },
-  ): Decision<Answer>;
+  decide(working: Working, command: Command, now: DecisionTime): Decision<Answer>;
   /** Writes what changed, set-based. */
   save(client: Client, working: Working): Promise<void>;
   encodeAnswer(answer: Answer): Uint8Array;

@@ -6,6 +6,7 @@ import type { Log } from '@billhook/runtime';
 import type { Refill } from '../engine/effect.ts';
 import type { Refilled } from '../engine/refilling.ts';
 import type { RevisionBarrier } from '../subscriptions/barrier.ts';
+import { createContentReader } from '../subscriptions/matched-event.ts';
 import { subscribes } from '../subscriptions/subscribes.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
@@ -30,6 +31,7 @@ export function createRefiller(deps: {
   readonly log: Log;
 }): Refiller {
   const { lookup, barrier, view, log } = deps;
+  const judging = { toleranceMs: CLOCK_TOLERANCE_MS, readContent: createContentReader() };
   let failures = 0;
 
   function take(refill: Refill, slice: LaneSlice | undefined): Refilled {
@@ -44,8 +46,7 @@ export function createRefiller(deps: {
     const events = checked.events.map((event) => ({
       event,
       endpoints: wanted.filter(
-        (endpoint) =>
-          endpoint.tenant === event.tenant && subscribes(endpoint, event, CLOCK_TOLERANCE_MS),
+        (endpoint) => endpoint.tenant === event.tenant && subscribes(endpoint, event, judging),
       ),
     }));
     return { refill, events };

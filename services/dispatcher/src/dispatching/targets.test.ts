@@ -12,6 +12,7 @@ function endpointWith(changes: Partial<WatchedEndpoint>): WatchedEndpoint {
     tenant: 'default',
     endpointId,
     url: 'https://example.com/webhook?a=1',
+    origin: 'https://example.com',
     state: 'active',
     subscriptions: [],
     secrets: [],

@@ -42,7 +42,8 @@ export interface EndpointSituation {
   readonly urlHolder: Endpoint | undefined;
   /** The headers that the endpoint has, when an update asks for others. */
   readonly headers: readonly EndpointHeader[];
-  readonly recordedAtMs: number;
+  /** The clock as it is, not as the log dates events: what is dated later than it is would miss events. */
+  readonly clockMs: number;
 }
 
 export type EndpointDecision =
@@ -152,7 +153,7 @@ function decideChange(
     case 'disable':
       return decideDisabling(command, endpoint);
     case 'rotate_secret': {
-      const previousValidUntilMs = situation.recordedAtMs + command.overlapMs;
+      const previousValidUntilMs = situation.clockMs + command.overlapMs;
       return accepted({ type: 'secret_rotated', previousValidUntilMs });
     }
   }
@@ -217,11 +218,8 @@ function decideDisabling(command: DisableEndpoint, endpoint: Endpoint): Endpoint
     : accepted({ type: 'endpoint_disabled', reason: command.reason });
 }
 
-function subscribe(
-  { event, filter }: Registration,
-  { recordedAtMs }: EndpointSituation,
-): EndpointEvent {
-  return { type: 'subscription_added', event, registeredAtMs: recordedAtMs, filter };
+function subscribe({ event, filter }: Registration, { clockMs }: EndpointSituation): EndpointEvent {
+  return { type: 'subscription_added', event, registeredAtMs: clockMs, filter };
 }
 
 function accepted(...events: readonly EndpointEvent[]): EndpointDecision {

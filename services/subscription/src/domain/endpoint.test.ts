@@ -37,7 +37,7 @@ function replay(...events: readonly EndpointEvent[]): Endpoint {
 const active = replay(created, added('a'));
 
 function decideOn(endpoint: Endpoint | undefined, command: EndpointCommand, urlHolder?: Endpoint) {
-  const decision = decide(command, { endpoint, urlHolder, headers: [], recordedAtMs: 99 });
+  const decision = decide(command, { endpoint, urlHolder, headers: [], clockMs: 99 });
   return decision.kind === 'accepted'
     ? decision.events
     : `${decision.error.code} ${decision.error.reason}`;
@@ -229,7 +229,7 @@ describe('changing an endpoint', () => {
     const update = (value: string): EndpointDecision =>
       decide(
         { kind: 'update', changes: { headers: [{ name: 'x-key', value }] } },
-        { endpoint: active, urlHolder: undefined, headers, recordedAtMs: 99 },
+        { endpoint: active, urlHolder: undefined, headers, clockMs: 99 },
       );
     expect(update('old')).toEqual({ kind: 'accepted', events: [] });
     expect(update('new')).toEqual({
@@ -305,7 +305,7 @@ test('whatever is asked for, what is decided can follow, and a repeat changes no
       let headers: readonly EndpointHeader[] = [];
       let revision = 0;
       const decideNow = (command: EndpointCommand): EndpointDecision =>
-        decide(command, { endpoint, urlHolder: undefined, headers, recordedAtMs: revision });
+        decide(command, { endpoint, urlHolder: undefined, headers, clockMs: revision });
       for (const command of asked) {
         const first = decideNow(command);
         for (const event of first.kind === 'accepted' ? first.events : []) {

@@ -38,7 +38,7 @@ export function createEndpointAggregate(
     load: (client, commands) => loadWorking(client, secretBox, commands),
     version: (working, { tenant, streamId }) =>
       working.endpoints.version({ tenant, endpointId: streamId }),
-    decide(working, addressed, { recordedAtMs }) {
+    decide(working, addressed, { recordedAtMs, clockMs }) {
       const { endpoints, secrets } = working;
       const { tenant, command } = addressed;
       const found = findEndpoint(endpoints, addressed);
@@ -46,7 +46,7 @@ export function createEndpointAggregate(
         endpoint: found,
         urlHolder: findUrlHolder(endpoints, addressed),
         headers: findHeaders(working, addressed),
-        recordedAtMs,
+        clockMs,
       });
       if (decision.kind === 'refused') {
         return decision;
