@@ -45,6 +45,28 @@ describe('the gateway answers no 5xx', () => {
     );
   });
 
+  test('to any filter', async () => {
+    const url = 'http://127.0.0.1:9/filtered';
+    const names = ['and', 'or', 'not', 'event', 'data.a', '__proto__', 'any_of', 'gte', 'x'];
+    const values = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constantFrom('a', 1, [1], ['a']));
+    const { filter } = fc.letrec<{ filter: unknown }>((tie) => ({
+      filter: fc.oneof(
+        { maxDepth: 4 },
+        values,
+        fc.dictionary(fc.constantFrom(...names), tie('filter')),
+        fc.array(tie('filter'), { maxLength: 3 }),
+      ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(filter, async (content) => {
+        const body = JSON.stringify({ event: 'never', url, filter: content });
+        expect(await send('/register', body)).toBeLessThan(500);
+      }),
+      { numRuns: 150 },
+    );
+    await send('/unregister', JSON.stringify({ event: 'never', url }));
+  });
+
   test('to any bytes, deep JSON, huge bodies, bad UTF-8 and U+0000', async () => {
     const depth = 20_000;
     const bodies = [

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, test } from 'vitest';
+import { raceFilters } from '../system/filter-race.ts';
 import { startLateProxy } from '../system/late-proxy.ts';
 import { raceRegistrations } from '../system/registration-race.ts';
 import { createSeparateServices } from '../system/separate-services.ts';
@@ -12,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => cleanUp.disposeAsync());
 
-test('a registration counts at once, also when the dispatcher hears late of it', async () => {
+test('a registration and its filter count at once, also when the dispatcher hears late of it', async () => {
   const proxy = await startLateProxy(LATE_MS);
   cleanUp.defer(() => proxy.close());
   const lateWay = { BILLHOOK_SUBSCRIPTION_ADDR: proxy.address };
@@ -25,4 +26,5 @@ test('a registration counts at once, also when the dispatcher hears late of it',
     loops: 10,
     rounds: 5,
   });
+  await raceFilters(system, 10);
 });
