@@ -6,7 +6,14 @@ export type Log = pino.Logger;
 const STANDARD_ERROR = 2;
 
 /** Fields that hold a secret wherever they turn up: a slip of a caller must not print one. */
-const SECRET_FIELDS = ['secret', 'secretKeys', 'connectionString', 'databaseUrl', 'authorization'];
+const SECRET_FIELDS = [
+  'secret',
+  'secretKeys',
+  'connectionString',
+  'databaseUrl',
+  'egressProxy',
+  'authorization',
+];
 
 /**
  * Makes the log of a process: on standard error, as JSON lines, or readable when standard error is a

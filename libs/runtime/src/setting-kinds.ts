@@ -43,6 +43,16 @@ export const databaseUrl: SettingKind<string> = {
   },
 };
 
+/** An HTTP proxy: nothing but its place, and whom it takes the process for. */
+export const proxyUrl: SettingKind<string> = {
+  expected: 'an address such as http://proxy:3128 or http://user:password@proxy:3128',
+  parse: (text) => {
+    const url = URL.parse(text);
+    if (url?.protocol !== 'http:' || url.pathname !== '/' || /[?#]/.test(text)) return undefined;
+    return [url.username, url.password].every(isPercentEncoded) ? url.href : undefined;
+  },
+};
+
 /** Several keys stand there while they are rotated: the first encrypts, all decrypt. */
 export const secretKeys = listOf<string>({
   expected: `a comma list of keys of ${SECRET_KEY_LENGTH_BYTES} bytes in base64`,
@@ -151,6 +161,15 @@ function listOf<Value extends string | number | PortRange>(
       return parsed.length === values.length ? parsed : undefined;
     },
   };
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function within(value: number | undefined, bounds: Bounds): number | undefined {

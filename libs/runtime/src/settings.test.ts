@@ -17,6 +17,7 @@ describe('settings', () => {
       allowDestinations: ['127.0.0.0/8', '::1/128'],
       destinationPorts: undefined,
       requireHttps: false,
+      egressProxy: undefined,
       lanes: 16,
       deliveryTimeoutMs: 15_000,
       retentionMs: 30 * DAY_MS,
@@ -83,6 +84,12 @@ describe('settings', () => {
     ['BILLHOOK_DESTINATION_PORTS', '8999-8000'],
     ['BILLHOOK_DESTINATION_PORTS', '1-65536'],
     ['BILLHOOK_REQUIRE_HTTPS', '1'],
+    ['BILLHOOK_EGRESS_PROXY', 'proxy:3128'],
+    ['BILLHOOK_EGRESS_PROXY', 'https://proxy:3128'],
+    ['BILLHOOK_EGRESS_PROXY', 'socks5://proxy:1080'],
+    ['BILLHOOK_EGRESS_PROXY', 'http://proxy:3128/path'],
+    ['BILLHOOK_EGRESS_PROXY', 'http://proxy:3128/?a'],
+    ['BILLHOOK_EGRESS_PROXY', 'http://user:%zz@proxy:3128'],
     ['BILLHOOK_LANES', '0'],
     ['BILLHOOK_LANES', '1e2'],
     ['BILLHOOK_RETRY_SCHEDULE', '5s,soon'],
@@ -98,9 +105,11 @@ describe('settings', () => {
     expect(read).toThrow(new RegExp(`^${variable} must be .*\\.$`));
   });
 
-  test('repeat no secret in a refusal', () => {
-    const env = { BILLHOOK_DATABASE_URL: 'mysql://u:hunter2@localhost/b' };
-    expect(() => readSettings(env)).toThrow(/^((?!hunter2).)*$/);
+  test.each([
+    ['BILLHOOK_DATABASE_URL', 'mysql://u:hunter2@localhost/b'],
+    ['BILLHOOK_EGRESS_PROXY', 'https://u:hunter2@localhost/'],
+  ])('repeat no secret in a refusal of %s', (variable, value) => {
+    expect(() => readSettings({ [variable]: value })).toThrow(/^((?!hunter2).)*$/);
   });
 
   test('refuse a variable that nobody knows', () => {
@@ -148,6 +157,11 @@ describe('the destinations that may be reached although they are internal', () =
       BILLHOOK_METRICS_ADDR: '127.0.0.1:9464',
     };
     expect(readSettings(env).allowDestinations).toEqual(['127.0.0.0/8', '::1/128']);
+  });
+
+  test('are none once deliveries go through a proxy, whose loopback is another', () => {
+    const env = { BILLHOOK_EGRESS_PROXY: 'http://127.0.0.1:3128' };
+    expect(readSettings(env).allowDestinations).toEqual([]);
   });
 
   test('are those that are named, wherever anything listens', () => {

@@ -12,6 +12,7 @@ import {
   oneOf,
   path,
   ports,
+  proxyUrl,
   schedule,
   secretKeys,
   switchedOn,
@@ -99,7 +100,7 @@ const table = {
       'required with an own Postgres',
   }),
   allowDestinations: optional('BILLHOOK_ALLOW_DESTINATIONS', destinations, {
-    default: 'none; loopback when everything listens on loopback',
+    default: 'none; loopback when everything listens on loopback and there is no egress proxy',
     meaning: 'CIDRs that deliveries may reach although they are internal',
   }),
   destinationPorts: optional('BILLHOOK_DESTINATION_PORTS', ports, {
@@ -109,6 +110,10 @@ const table = {
   requireHttps: required('BILLHOOK_REQUIRE_HTTPS', switchedOn, {
     default: 'false',
     meaning: 'whether addresses that begin with `http://` are refused',
+  }),
+  egressProxy: optional('BILLHOOK_EGRESS_PROXY', proxyUrl, {
+    default: 'none: deliveries go out directly',
+    meaning: 'the HTTP proxy that all deliveries go through, by `CONNECT`',
   }),
   lanes: required('BILLHOOK_LANES', integer({ min: 1, max: 1_024 }), {
     default: '16',
@@ -176,6 +181,7 @@ export interface Settings {
   /** The only ports that may be reached; undefined for all but those of other protocols. */
   readonly destinationPorts: readonly PortRange[] | undefined;
   readonly requireHttps: boolean;
+  readonly egressProxy: string | undefined;
   readonly lanes: number;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
@@ -195,6 +201,7 @@ export interface Settings {
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   refuseUnknownVariables(env);
   const deliveryTimeoutMs = table.deliveryTimeoutMs.read(env);
+  const egressProxy = table.egressProxy.read(env);
   const addresses = {
     httpAddr: table.httpAddr.read(env),
     invoiceAddr: table.invoiceAddr.read(env),
@@ -209,9 +216,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     kafkaBrokers: table.kafkaBrokers.read(env),
     kafkaTopic: table.kafkaTopic.read(env),
     secretKeys: table.secretKeys.read(env) ?? [],
-    allowDestinations: table.allowDestinations.read(env) ?? defaultDestinations(addresses),
+    allowDestinations:
+      table.allowDestinations.read(env) ?? defaultDestinations(addresses, egressProxy),
     destinationPorts: table.destinationPorts.read(env),
     requireHttps: table.requireHttps.read(env),
+    egressProxy,
     lanes: table.lanes.read(env),
     retryScheduleMs: table.retryScheduleMs.read(env),
     deliveryTimeoutMs,
@@ -236,18 +245,20 @@ function readMetricsAddress(env: NodeJS.ProcessEnv): Address | undefined {
 
 /**
  * Loopback, as long as all of Billhook is on this machine alone: nobody outside can register an
- * address then. Copies on other machines count, although this process does not listen there.
+ * address then. Copies on other machines count, although this process does not listen there. The
+ * loopback that a proxy reaches is its own, and no business of receivers on this machine.
  */
 function defaultDestinations(
   addresses: Pick<
     Settings,
     'httpAddr' | 'invoiceAddr' | 'subscriptionAddr' | 'deliveryAddr' | 'metricsAddr'
   >,
+  egressProxy: string | undefined,
 ): readonly string[] {
   const { httpAddr, invoiceAddr, subscriptionAddr, deliveryAddr, metricsAddr } = addresses;
   const copies = [invoiceAddr, subscriptionAddr, deliveryAddr].flatMap(({ all }) => all);
   const listening = [httpAddr, ...copies, ...(metricsAddr === undefined ? [] : [metricsAddr])];
-  return listening.every(isLoopback) ? LOOPBACK_RANGES : [];
+  return egressProxy === undefined && listening.every(isLoopback) ? LOOPBACK_RANGES : [];
 }
 
 /** Every variable with its default and its meaning, for the documentation and its test. */

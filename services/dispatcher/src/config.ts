@@ -24,6 +24,8 @@ export interface DispatcherConfig extends DestinationRules {
   /** An endpoint that did nothing but fail for so long is disabled. */
   readonly failingForMs: number;
   readonly secretKeys: readonly string[];
+  /** The URL of an HTTP proxy that deliveries go through; undefined when they go out directly. */
+  readonly egressProxy: string | undefined;
   /** `sole` when no other dispatcher can be alive, as in a standalone process. */
   readonly ownership: 'shared' | 'sole';
   readonly shutdownTimeoutMs: number;
@@ -69,6 +71,7 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     allowDestinations: settings.allowDestinations,
     destinationPorts: settings.destinationPorts,
     requireHttps: settings.requireHttps,
+    egressProxy: settings.egressProxy,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     version: readVersion(),
   };

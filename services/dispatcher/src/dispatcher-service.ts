@@ -185,7 +185,7 @@ function openLeases(
 
 function openSender(config: DispatcherConfig, log: Log): Sender {
   return createSender(
-    { policy: createDestinationPolicy(config), log },
+    { policy: createDestinationPolicy(config), egressProxy: config.egressProxy, log },
     {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,

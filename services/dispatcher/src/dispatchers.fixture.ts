@@ -123,6 +123,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           allowDestinations: ['127.0.0.0/8'],
           destinationPorts: undefined,
           requireHttps: false,
+          egressProxy: undefined,
           ownership: 'sole',
           shutdownTimeoutMs: 10_000,
           version: 'test',

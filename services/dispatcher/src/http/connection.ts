@@ -1,7 +1,6 @@
 import { Client } from 'undici';
-import type { Socket } from 'node:net';
 import type { buildConnector } from 'undici';
-import type { Connect } from './connector.ts';
+import type { Connect, Transport } from './connector.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 
 /** How long a connection that carries nothing is kept, unless the receiver names a time. */
@@ -33,7 +32,7 @@ export interface ConnectionOwner {
 export class Connection implements Carrier {
   private readonly owner: ConnectionOwner;
   private readonly client: Client;
-  private socket: Socket | undefined;
+  private transport: Transport | undefined;
   private exchange: Exchange | undefined;
   private exchangesOnSocket = 0;
 
@@ -60,7 +59,7 @@ export class Connection implements Carrier {
   }
 
   get bytesRead(): number | undefined {
-    return this.socket?.bytesRead;
+    return this.transport?.bytesRead;
   }
 
   /** Carries an exchange. It must be free. */
@@ -91,8 +90,8 @@ export class Connection implements Carrier {
   private close(): void {
     this.exchange = undefined;
     this.client.destroy(null, ignore);
-    // undici does not know of a socket that is still being connected.
-    this.socket?.destroy();
+    // undici does not know of what is still being connected.
+    this.transport?.destroy();
   }
 
   private connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
@@ -102,7 +101,7 @@ export class Connection implements Carrier {
       queueMicrotask(() => callback(Object.assign(error, { code: 'ECONNRESET' }), null));
       return;
     }
-    this.socket = this.owner.connect(options, callback);
+    this.transport = this.owner.connect(options, callback);
   }
 }
 

@@ -1,39 +1,46 @@
 import {
+  createCheckedLookup,
   createGuardedLookup,
   createNameLookup,
   DestinationRefusedError,
 } from '@billhook/destinations';
 import { isIP, Socket } from 'node:net';
 import { buildConnector } from 'undici';
+import { createTunnelConnector } from './tunnel.ts';
 import type { DestinationPolicy, Lookup } from '@billhook/destinations';
 
 /** Where connections may go, and how names are looked up: by a lookup of its own unless given. */
 export interface Destinations {
   readonly policy: DestinationPolicy;
   readonly lookup?: Lookup | undefined;
+  /** The URL of an HTTP proxy that all connections go through; none unless given. */
+  readonly egressProxy?: string | undefined;
 }
 
 /**
  * Begins to connect.
  *
- * @returns the socket, so that whoever gives up can close it before it is connected.
+ * @returns what is connected or on its way to it, so that whoever gives up can end it.
  */
 export type Connect = (
   options: buildConnector.Options,
   callback: buildConnector.Callback,
-) => Socket | undefined;
+) => Transport | undefined;
+
+/** A socket, also one that does not exist yet. */
+export type Transport = Pick<Socket, 'bytesRead'> & { destroy(): unknown };
 
 /**
  * Makes the one way to a receiver. The address is checked here and nowhere later: scheme and port
  * first; then a name is looked up once, every address it has is checked, and the connection goes to
  * one of these; a numeric host is checked by itself, because Node looks no number up. TLS verifies
- * the receiver's name.
+ * the receiver's name. A proxy named in the environment (`HTTP_PROXY` and the like) is not used.
  *
  * @param maxSessions TLS sessions that are remembered, to make the next handshake short.
  */
 export function createConnector(destinations: Destinations, maxSessions: number): Connect {
-  const { policy, lookup = createNameLookup() } = destinations;
-  const connect = buildConnector({
+  const { policy, lookup = createNameLookup(), egressProxy } = destinations;
+  const open = buildConnector({
     allowH2: false,
     lookup: createGuardedLookup(policy.addresses, lookup),
     maxCachedSessions: maxSessions,
@@ -41,13 +48,24 @@ export function createConnector(destinations: Destinations, maxSessions: number)
     // The deadline of the exchange covers connecting as well.
     timeout: 0,
   });
+  const findAddresses = createCheckedLookup(policy.addresses, lookup);
+  const connect =
+    egressProxy === undefined
+      ? directly(open)
+      : createTunnelConnector(egressProxy, { findAddresses, secure: open });
   return (options, callback) => {
     const refusal = refuse(options, policy);
     if (refusal !== undefined) {
       queueMicrotask(() => callback(refusal, null));
       return undefined;
     }
-    const socket: unknown = connect(withPlainServername(options), callback);
+    return connect(withPlainServername(options), callback);
+  };
+}
+
+function directly(open: buildConnector.connector): Connect {
+  return (options, callback) => {
+    const socket: unknown = open(options, callback);
     return socket instanceof Socket ? socket : undefined;
   };
 }

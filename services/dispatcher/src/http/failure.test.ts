@@ -16,6 +16,7 @@ describe('the detail of a failure', () => {
       'invalid response (UND_ERR_RES_CONTENT_LENGTH_MISMATCH)',
     ],
     ['UND_ERR_HEADERS_OVERFLOW', 'response headers too large (UND_ERR_HEADERS_OVERFLOW)'],
+    ['PROXY_STATUS_403', 'egress proxy failed (PROXY_STATUS_403)'],
     ['SOMETHING_NEW', 'failed (SOMETHING_NEW)'],
   ])('names the cause behind %s', (code, detail) => {
     const error = Object.assign(new Error('with a text that is not repeated'), { code });

@@ -12,6 +12,7 @@ export interface Failure {
 const CLOSED = 'connection closed';
 const INVALID = 'invalid response';
 const NAME = 'name not resolved';
+const PROXY = 'egress proxy failed';
 const NETWORK = 'network unreachable';
 const TIMED_OUT = 'timed out';
 const TLS = 'TLS failed';
@@ -55,6 +56,7 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
 ]);
 
 const CAUSE_BY_PREFIX: readonly (readonly [prefix: string, cause: string])[] = [
+  ['PROXY_', PROXY],
   ['ERR_TLS_', TLS],
   ['ERR_SSL_', TLS],
   ['CERT_', TLS],

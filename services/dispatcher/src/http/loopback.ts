@@ -26,12 +26,13 @@ export const BODY = Buffer.from('{"event":"ping","data":{}}');
 /** Where a sender may go beside loopback, and how it finds that. */
 export interface LoopbackDestinations extends Partial<DestinationRules> {
   readonly lookup?: Lookup;
+  readonly egressProxy?: string;
 }
 
 /** Makes a sender that may reach loopback. */
 export function createLoopbackSender(
   limits: Partial<SenderLimits> = {},
-  { lookup, ...rules }: LoopbackDestinations = {},
+  { lookup, egressProxy, ...rules }: LoopbackDestinations = {},
 ): Sender {
   const policy = createDestinationPolicy({
     allowDestinations: LOOPBACK_RANGES,
@@ -41,7 +42,7 @@ export function createLoopbackSender(
   });
   const log = createLog({ level: 'silent', service: 'test' });
   return createSender(
-    { policy, log, lookup },
+    { policy, log, lookup, egressProxy },
     {
       timeoutMs: 5_000,
       maxResponseBytes: 16 * 1024,
