@@ -4,9 +4,12 @@ import { defineConfig } from 'vitest/config';
  * The suite of `tests/end-to-end` runs on a system of one process and on a cluster. These files make
  * a system of their own, so that once is enough; those in `tests/cluster` and `tests/chaos` need one.
  */
-const notOnCluster = ['lifecycle', 'separate-services', 'late-registrations'].map(
-  (name) => `tests/end-to-end/${name}.test.ts`,
-);
+const notOnCluster = [
+  'environment-proxies',
+  'lifecycle',
+  'separate-services',
+  'late-registrations',
+].map((name) => `tests/end-to-end/${name}.test.ts`);
 const onlyOnCluster = ['tests/{cluster,chaos}/*.test.ts'];
 
 /** Tests by what they need: nothing, a real Postgres, Kafka, or the whole system. */
