@@ -46,9 +46,14 @@ describe('a duplicate is explained', () => {
     expect(explainOne(duplicate(8_000, 9_000))).toBe('unexplained');
   });
 
+  test('also when it came again late: its endpoint may have a backlog', () => {
+    expect(explainOne(duplicate(9_900, 60_000))).toEqual([kill]);
+  });
+
   test('by no fault long after it was recorded, or that is long over', () => {
     expect(explainOne(duplicate(4_000, 19_300))).toBe('unexplained');
-    expect(explainOne(duplicate(9_900, 60_000))).toBe('unexplained');
+    const late = { lane, afterMs: 59_000, seenAtMs: 59_200 };
+    expect(explainOne(duplicate(9_900, 60_000), { moves: [late] })).toBe('unexplained');
   });
 
   test('by nothing as long as its lane stays where it is', () => {

@@ -42,13 +42,14 @@ const ON_ITS_WAY_MS = 500;
 /** What was accepted so long before a fault is recorded: the recorder is a second behind, or busy. */
 const RECORDED_AFTER_MS = 5_000;
 
-/** What is to be sent again after a fault is sent when delivery is normal again, or a retry later. */
-const REPEATED_WITHIN_MS = 15_000;
+/** A lane that a fault takes from its owner has another one soon after delivery is normal again. */
+const MOVED_WITHIN_MS = 15_000;
 
 /**
  * Explains duplicates. A fault explains one if it may cause any, the event was accepted shortly before
- * it or while delivery was not normal again, it came again after the fault and not long after that, and
- * the lane had moved to another owner in between.
+ * it or while delivery was not normal again, its lane then went to another owner because of the fault,
+ * and it came again after that. When it came again says nothing: what is lost of a failing endpoint
+ * stands behind all else that waits for it.
  */
 export function explain(
   duplicates: readonly Duplicate[],
@@ -65,7 +66,7 @@ export function explain(
   for (const duplicate of duplicates) {
     const { acceptedAtMs, repeatedAtMs } = duplicate;
     const lane = laneOf(evidence.tenant, duplicate.invoiceId, evidence.lanes);
-    const hasMoved = evidence.moves.some(
+    const moves = evidence.moves.filter(
       (move) => move.lane === lane && move.seenAtMs >= acceptedAtMs && move.afterMs <= repeatedAtMs,
     );
     const culprit = culprits.find(
@@ -73,9 +74,9 @@ export function explain(
         beganAtMs - RECORDED_AFTER_MS <= acceptedAtMs &&
         normalAtMs + ON_ITS_WAY_MS >= acceptedAtMs &&
         beganAtMs <= repeatedAtMs &&
-        normalAtMs + REPEATED_WITHIN_MS >= repeatedAtMs,
+        moves.some(({ afterMs }) => afterMs <= normalAtMs + MOVED_WITHIN_MS),
     );
-    if (culprit === undefined || !hasMoved) unexplained.push(duplicate);
+    if (culprit === undefined) unexplained.push(duplicate);
     else byFault.set(culprit, [...(byFault.get(culprit) ?? []), duplicate]);
   }
   return { byFault, unexplained };

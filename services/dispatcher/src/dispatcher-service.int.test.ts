@@ -243,23 +243,29 @@ test('while the subscription service is away everything waits, and nothing is lo
   expect(firstSeen(receiver.requests, id)).toEqual([1, 2, 3, 4]);
 });
 
-test('a backlog larger than its rows is sent in order once the endpoint is resumed', async () => {
-  const receiver = await receive();
-  const put = register(receiver);
-  put(subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED);
-  await start();
-  const ids = invoiceIds(100);
-  await appendToEach(ids, 60);
-  await expect.poll(cursors, { timeout: 10_000 }).toBeGreaterThan(0);
-  put(subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE);
-  await appendToEach(ids, 2);
-  await receiver.waitFor(6_200, 25_000);
-  await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
-  expect(await cursors()).toBe(0);
-  expect(receiver.requests).toHaveLength(6_200);
-  const sequences = Array.from({ length: 62 }, (_, index) => index + 1);
-  for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
-});
+test(
+  'a backlog larger than its rows is sent in order once the endpoint is resumed',
+  {
+    timeout: 90_000,
+  },
+  async () => {
+    const receiver = await receive();
+    const put = register(receiver);
+    put(subscriptionV1.EndpointState.ENDPOINT_STATE_PAUSED);
+    await start();
+    const ids = invoiceIds(100);
+    await appendToEach(ids, 60);
+    await expect.poll(cursors, { timeout: 10_000 }).toBeGreaterThan(0);
+    put(subscriptionV1.EndpointState.ENDPOINT_STATE_ACTIVE);
+    await appendToEach(ids, 2);
+    await receiver.waitFor(6_200, 60_000);
+    await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
+    expect(await cursors()).toBe(0);
+    expect(receiver.requests).toHaveLength(6_200);
+    const sequences = Array.from({ length: 62 }, (_, index) => index + 1);
+    for (const id of ids) expect(firstSeen(receiver.requests, id)).toEqual(sequences);
+  },
+);
 
 async function cursors(): Promise<number> {
   const { rowCount } = await dispatchers.pool.query('select from dispatcher.cursor');

@@ -75,11 +75,11 @@ export function learn(
   }
 }
 
-/** The receiver has too much to do, or does not answer. */
+/** The receiver says that it has too much to do, or does not answer in time. */
 function isOverload(outcome: AttemptOutcome): boolean {
   switch (outcome.kind) {
     case 'unreachable':
-      return true;
+      return outcome.timedOut === true;
     case 'rejected':
       return outcome.status === 429 || outcome.status === 503;
     case 'delivered':

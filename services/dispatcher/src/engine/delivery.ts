@@ -84,5 +84,11 @@ export type AttemptOutcome =
       readonly retryAfterMs?: number | undefined;
       readonly snippet: string;
     }
-  | { readonly kind: 'unreachable'; readonly durationMs: number; readonly detail: string }
+  | {
+      readonly kind: 'unreachable';
+      readonly durationMs: number;
+      readonly detail: string;
+      /** It was called, and did not answer in time. */
+      readonly timedOut?: boolean;
+    }
   | { readonly kind: 'refused'; readonly durationMs: number; readonly detail: string };

@@ -120,7 +120,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   check(nowMs: number): void {
     if (this.stage === 'done') return;
     if (nowMs >= this.deadlineMs) {
-      this.breakOff(TIMED_OUT[this.stage]);
+      this.fail({ kind: 'unreachable', detail: TIMED_OUT[this.stage], timedOut: true });
     } else if (this.wireBytes() > MAX_WIRE_BYTES) {
       this.breakOff('response too long');
     }

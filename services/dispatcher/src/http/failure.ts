@@ -5,6 +5,8 @@ import { errors } from 'undici';
 export interface Failure {
   /** `refused`: Billhook does not deliver there; `unreachable`: the receiver failed. */
   readonly kind: 'refused' | 'unreachable';
+  /** The receiver did not answer in time. */
+  readonly timedOut?: true;
   /** One of a closed list of causes, with the code behind it in brackets. */
   readonly detail: string;
 }
