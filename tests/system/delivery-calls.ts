@@ -48,6 +48,12 @@ export function createDeliveryCalls(client: ReflectedClient) {
       const path = `${SERVICE}/RetryDelivery`;
       return shorten((await client.call<{ delivery: Delivery }>(path, { deliveryId })).delivery);
     },
+    /** Sends what is dead again. Returns how many. */
+    async retryAll(endpointId: string, range: object = {}): Promise<number> {
+      const path = `${SERVICE}/RetryDeliveries`;
+      const request = { endpointId, ...range };
+      return (await client.call<{ retriedCount: number }>(path, request)).retriedCount;
+    },
     /** Reads the deliveries of an endpoint until the condition holds. */
     async listWhen(
       endpointId: string,

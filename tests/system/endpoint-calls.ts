@@ -19,6 +19,17 @@ export interface Duration {
   readonly nanos: number;
 }
 
+/** How deliveries to an endpoint go. */
+export interface EndpointStatus {
+  readonly waitingCount: number;
+  readonly dispatchers: readonly {
+    readonly circuitState: string;
+    readonly circuitReason: string;
+    readonly nextProbeTime: { readonly seconds: number } | null;
+    readonly concurrencyLimit: number;
+  }[];
+}
+
 interface UpdateRequest {
   readonly endpointId: string;
   readonly url?: string;
@@ -48,6 +59,11 @@ export function createEndpointCalls(client: ReflectedClient) {
   };
   return {
     get: (endpointId: string) => act('GetEndpoint', { endpointId }),
+    /** How deliveries to it go, as `GetEndpoint` shows it. */
+    async delivery(endpointId: string): Promise<EndpointStatus | null> {
+      type Response = { readonly delivery: EndpointStatus | null };
+      return (await client.call<Response>(`${SERVICE}/GetEndpoint`, { endpointId })).delivery;
+    },
     pause: (endpointId: string) => act('PauseEndpoint', { endpointId }),
     resume: (endpointId: string) => act('ResumeEndpoint', { endpointId }),
     enable: (endpointId: string) => act('EnableEndpoint', { endpointId }),

@@ -5,6 +5,8 @@ import type { Address, ProcessConfiguration, Settings } from '@billhook/runtime'
 export interface SubscriptionConfig extends DestinationRules {
   readonly address: Address;
   readonly databaseUrl: string;
+  /** What the client of the dispatchers dials. */
+  readonly deliveryTarget: string;
   /** Base64 of 32 bytes each; the first encrypts, all decrypt. */
   readonly secretKeys: readonly string[];
   /** The deadline of an exchange; no endpoint may have a longer one. */
@@ -36,6 +38,7 @@ export function subscriptionConfig(
   return {
     address: subscriptionAddr.listen,
     databaseUrl: storage.databaseUrl,
+    deliveryTarget: settings.deliveryAddr.target,
     secretKeys: storage.secretKeys,
     allowDestinations: settings.allowDestinations,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,

@@ -11,6 +11,7 @@ import type { SubscriptionConfig } from './config.ts';
 import { createReachableCheck } from './dns/destinations.ts';
 import { createBell } from './grpc/bell.ts';
 import type { Bell } from './grpc/bell.ts';
+import { createDeliveryStatus } from './grpc/delivery-status.ts';
 import { createSubscriptionService } from './grpc/subscription-service.ts';
 import type { AddressedCommand, CommandAnswer } from './grpc/subscription-service.ts';
 import { createEndpointAggregate } from './postgres/endpoint-aggregate.ts';
@@ -61,8 +62,11 @@ export async function startSubscriptionService(
   await hearOtherCopies({ bell, log }, config, cleanup);
 
   const policy = createDestinationPolicy(config);
+  const deliveryStatus = createDeliveryStatus({ log }, config.deliveryTarget);
+  cleanup.defer(() => deliveryStatus.close());
   const service = createSubscriptionService({
     store,
+    deliveryStatus,
     reader: createEndpointReader({ pool, revisionPool }),
     requireReachable: createReachableCheck(policy, createNameLookup()),
     maxTimeoutMs: config.deliveryTimeoutMs,

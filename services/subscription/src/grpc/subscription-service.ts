@@ -8,6 +8,7 @@ import type { EndpointCommand } from '../domain/decide.ts';
 import type { Endpoint, EndpointEvent, EndpointKey, Subscription } from '../domain/endpoint.ts';
 import { toEndpointMessage, toSubscriptionMessage } from '../protobuf/endpoint-message.ts';
 import { writeTimestampMs } from '@billhook/contracts';
+import type { DeliveryStatus } from './delivery-status.ts';
 import { createEndpointId } from './endpoint-ids.ts';
 import { readUpdate } from './endpoint-update.ts';
 import {
@@ -77,6 +78,7 @@ export interface SubscriptionServiceDeps {
   /** The longest time-out that an endpoint may have. */
   readonly maxTimeoutMs: number;
   readonly requireReachable: RequireReachable;
+  readonly deliveryStatus: Pick<DeliveryStatus, 'read'>;
   readonly watch: WatchDeps;
 }
 
@@ -127,6 +129,7 @@ function createRegistrations(
 
 function createReading({
   reader,
+  deliveryStatus,
 }: SubscriptionServiceDeps): Pick<
   AllHandlers,
   'getEndpoint' | 'listEndpoints' | 'listSubscriptions' | 'getRevision'
@@ -138,7 +141,8 @@ function createReading({
       if (endpoint === undefined) {
         throw endpointNotFound();
       }
-      return { endpoint: toEndpointMessage(endpoint) };
+      const delivery = await deliveryStatus.read(endpointId, tenant);
+      return { endpoint: toEndpointMessage(endpoint), delivery };
     },
     listEndpoints: async (request, { tenant }) => {
       const page = readEndpointPage(request, tenant);

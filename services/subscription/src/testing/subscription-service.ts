@@ -74,6 +74,8 @@ export function useSubscriptions(): TestSubscriptions {
   const configure = (): SubscriptionConfig => ({
     address: { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' },
     databaseUrl: database.connectionString,
+    // No dispatcher is there.
+    deliveryTarget: '127.0.0.1:1',
     secretKeys,
     allowDestinations: LOOPBACK_RANGES,
     deliveryTimeoutMs: 15_000,

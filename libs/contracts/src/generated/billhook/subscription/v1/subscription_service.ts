@@ -23,6 +23,7 @@ import {
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { FieldMask } from "../../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { EndpointStatus } from "../../delivery/v1/delivery_service.ts";
 
 export const protobufPackage = "billhook.subscription.v1";
 
@@ -212,7 +213,11 @@ export interface GetEndpointRequest {
 }
 
 export interface GetEndpointResponse {
-  readonly endpoint: Endpoint | undefined;
+  readonly endpoint:
+    | Endpoint
+    | undefined;
+  /** How deliveries to it go. Absent when no dispatcher says so in time. */
+  readonly delivery: EndpointStatus | undefined;
 }
 
 export interface ListEndpointsRequest {
@@ -1371,13 +1376,16 @@ export const GetEndpointRequest: MessageFns<GetEndpointRequest> = {
 };
 
 function createBaseGetEndpointResponse(): GetEndpointResponse {
-  return { endpoint: undefined };
+  return { endpoint: undefined, delivery: undefined };
 }
 
 export const GetEndpointResponse: MessageFns<GetEndpointResponse> = {
   encode(message: GetEndpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.endpoint !== undefined) {
       Endpoint.encode(message.endpoint, writer.uint32(10).fork()).join();
+    }
+    if (message.delivery !== undefined) {
+      EndpointStatus.encode(message.delivery, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1403,6 +1411,14 @@ export const GetEndpointResponse: MessageFns<GetEndpointResponse> = {
             message.endpoint = Endpoint.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.delivery = EndpointStatus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1422,6 +1438,9 @@ export const GetEndpointResponse: MessageFns<GetEndpointResponse> = {
     const message = createBaseGetEndpointResponse() as any;
     message.endpoint = (object.endpoint !== undefined && object.endpoint !== null)
       ? Endpoint.fromPartial(object.endpoint)
+      : undefined;
+    message.delivery = (object.delivery !== undefined && object.delivery !== null)
+      ? EndpointStatus.fromPartial(object.delivery)
       : undefined;
     return message;
   },

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+
+import { createPool, migrate, type Pool } from '@billhook/postgres';
+import { createLog } from '@billhook/runtime';
+import { useTestDatabase } from '@billhook/testing';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+
+import { migrations, SCHEMA } from '../postgres/migrations.ts';
+import {
+  createGrpcSource,
+  createSubscriptionClient,
+  type SubscriptionClient,
+} from '../subscriptions/grpc-source.ts';
+import { endpoint } from '../subscriptions/messages.fixture.ts';
+import {
+  startSubscriptionSet,
+  type SubscriptionSet,
+} from '../subscriptions/subscription-set.fixture.ts';
+import { createSubscriptionView, type SubscriptionView } from '../subscriptions/view.ts';
+import { startWatch, type SubscriptionWatch } from '../subscriptions/watch.ts';
+import { createEndpointHealth, type EndpointHealth } from './endpoint-health.ts';
+
+const FAILING_FOR_MS = 300;
+const database = useTestDatabase();
+const log = createLog({ level: 'silent', service: 'test' });
+const { signal } = new AbortController();
+
+let pool: Pool;
+let set: SubscriptionSet;
+let client: SubscriptionClient;
+let view: SubscriptionView;
+let watch: SubscriptionWatch;
+let health: EndpointHealth;
+let endpointId: string;
+
+beforeAll(async () => {
+  const { connectionString } = database;
+  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 2, log });
+  await migrate(pool, { schema: SCHEMA, migrations });
+  set = await startSubscriptionSet();
+  client = createSubscriptionClient(`127.0.0.1:${set.port}`);
+  view = createSubscriptionView();
+  watch = startWatch({ source: createGrpcSource(client), view, log }, (changes) => {
+    health.changed(changes);
+  });
+});
+
+afterAll(async () => {
+  await watch.close();
+  client.close();
+  await set.stop();
+  await pool.end();
+});
+
+beforeEach(async () => {
+  const subscriptions = client;
+  health = createEndpointHealth(
+    { pool, view, subscriptions, log },
+    { failingForMs: FAILING_FOR_MS },
+  );
+  endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
+  set.put(endpoint({ endpointId }));
+  await vi.waitFor(() => expect(view.endpoint(endpointId)).toBeDefined());
+});
+
+const state = () => view.endpoint(endpointId)?.state;
+const later = () => new Promise((resolve) => setTimeout(resolve, FAILING_FOR_MS + 50));
+
+async function fail(): Promise<void> {
+  health.note(endpointId, false);
+  await health.flush(signal);
+}
+
+test('an endpoint that does nothing but fail for so long is reported', async () => {
+  await fail();
+  expect(state()).toBe('active');
+  await later();
+  await fail();
+  await vi.waitFor(() => expect(state()).toBe('disabled'));
+});
+
+test('one success, of whichever process, begins the time anew', async () => {
+  await fail();
+  await later();
+  health.note(endpointId, true);
+  health.note(endpointId, false);
+  await health.flush(signal);
+  expect(state()).toBe('active');
+});
+
+test('another address begins the time anew', async () => {
+  await fail();
+  await later();
+  set.put({ ...endpoint({ endpointId }), url: 'http://127.0.0.1:1/elsewhere' });
+  await vi.waitFor(() => expect(view.endpoint(endpointId)?.url).toContain('elsewhere'));
+  await fail();
+  expect(state()).toBe('active');
+});
+
+test('nothing is kept of an endpoint that is unregistered', async () => {
+  await fail();
+  set.unregister(endpointId);
+  await vi.waitFor(() => expect(view.endpoint(endpointId)).toBeUndefined());
+  await health.flush(signal);
+  const { rowCount } = await pool.query(
+    'select from dispatcher.endpoint_health where endpoint_id = $1',
+    [endpointId.slice(3)],
+  );
+  expect(rowCount).toBe(0);
+});
