@@ -69,6 +69,31 @@ describe('a receiver that', () => {
     ]);
   });
 
+  test('says things that are no text gets them neither into the log nor unescaped anywhere', async () => {
+    const body = '\n{"level":"fatal","msg":"EVIL"}\r\n\u001b[2J\u009b\u202e\u2028\u0000'.repeat(
+      1_000,
+    );
+    const bytes = `HTTP/1.1 500 \u001b[31mEVIL\r\nx-evil: EVIL\u0090\r\n\r\n${body}`;
+    const failure: ReceiverAnswer = { kind: 'garbage', bytes };
+    const receiver = await billhook.startReceiver({ answer: failFirst(2, failure) });
+    const { endpoint_id: endpointId } = await billhook.register('invoice_created', receiver.url);
+    const { invoiceId } = await billhook.invoices.create({ amount: dollars(5) });
+    const [delivery] = await billhook.deliveries.listWhen(endpointId, (deliveries) =>
+      deliveries.some(({ state }) => state === 'DELIVERED'),
+    );
+
+    const { attempts } = await billhook.deliveries.get(delivery?.deliveryId ?? '');
+    expect(attempts.map(({ status }) => status)).toEqual([500, 500, 200]);
+    const [detail = ''] = attempts.map((attempt) => attempt.detail);
+    expect(detail).toMatch(/^\\n\{"level":"fatal","msg":"EVIL"\}\\u\{d\}\\n\\u\{1b\}\[2J/);
+    expect(detail).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(detail.length).toBeLessThan(2_000);
+    const lines = billhook.system.log.filter((line) => line.includes(invoiceId));
+    expect(lines.length).toBeGreaterThan(0);
+    expect(billhook.system.log.filter((line) => /EVIL|\p{Cc}/u.test(line))).toEqual([]);
+    for (const line of billhook.system.log) expect(() => JSON.parse(line), line).not.toThrow();
+  });
+
   test('is slow gets each event once', async () => {
     const answer = { ...accept, delayMs: 400 } as const;
     const receiver = await billhook.startReceiver({ answer: () => answer });

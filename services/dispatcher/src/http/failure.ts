@@ -39,6 +39,8 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_SOCKET', CLOSED],
   ['UND_ERR_DESTROYED', 'shut down'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', INVALID],
+  // What undici does not think possible, such as a status of 99.
+  ['ERR_ASSERTION', INVALID],
   ['UND_ERR_HEADERS_OVERFLOW', TOO_LARGE],
   ['NOT_SENT', 'not sent'],
   ['ETIMEDOUT', TIMED_OUT],

@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { answerWith, createLoopbackSender, post, startRawReceiver } from './loopback.ts';
+import {
+  answerWith,
+  createLoopbackSender,
+  flood,
+  post,
+  startRawReceiver,
+  trickle,
+} from './loopback.ts';
 import type { Socket } from 'node:net';
 import type { RawReceiver } from './loopback.ts';
 
@@ -18,12 +25,12 @@ describe('a receiver that does not answer in time', () => {
     ['says nothing', (socket) => socket.resume(), 'timed out waiting for the response'],
     [
       'trickles its headers',
-      trickle('HTTP/1.1 200 OK\r\nx: '),
+      trickle('HTTP/1.1 200 OK\r\nx: ', 'x'),
       'timed out waiting for the response',
     ],
     [
       'trickles a body after 200',
-      trickle('HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n'),
+      trickle('HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n', 'x'),
       'timed out reading the response',
     ],
     [
@@ -216,34 +223,10 @@ describe('a receiver that breaks the connection off', () => {
   });
 });
 
-function trickle(head: string): (socket: Socket) => void {
-  return (socket) => {
-    socket.once('data', () => {
-      socket.write(head);
-      const timer = setInterval(() => socket.write('x'), 20);
-      socket.on('close', () => clearInterval(timer));
-    });
-  };
-}
-
 function repeat(bytes: string, everyMs: number): (socket: Socket) => void {
   return (socket) => {
     const timer = setInterval(() => socket.write(bytes), everyMs);
     socket.on('close', () => clearInterval(timer));
-  };
-}
-
-/** Writes as fast as the sender reads. */
-function flood(head: string, bytes: string): (socket: Socket) => void {
-  return (socket) => {
-    const write = () => {
-      while (!socket.destroyed && socket.write(bytes)) continue;
-    };
-    socket.once('data', () => {
-      socket.write(head);
-      socket.on('drain', write);
-      write();
-    });
   };
 }
 

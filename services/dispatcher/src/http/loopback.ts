@@ -19,6 +19,7 @@ export interface RawReceiver {
   close(): Promise<void>;
 }
 
+const TRICKLE_EVERY_MS = 20;
 const LOCALHOST: ReceiverPlace = { host: '127.0.0.1' };
 
 export const BODY = Buffer.from('{"event":"ping","data":{}}');
@@ -97,6 +98,31 @@ export async function startRawReceiver(
 export function answerWith(bytes: string | Buffer): (socket: Socket) => void {
   return (socket) => {
     socket.on('data', () => socket.write(bytes));
+  };
+}
+
+/** Answers the first request with the head and then, as fast as it is read, the same again and again. */
+export function flood(head: string, bytes: string): (socket: Socket) => void {
+  return (socket) => {
+    const write = () => {
+      while (!socket.destroyed && socket.write(bytes)) continue;
+    };
+    socket.once('data', () => {
+      socket.write(head);
+      socket.on('drain', write);
+      write();
+    });
+  };
+}
+
+/** Answers the first request with the head and then, every few milliseconds, the same small piece. */
+export function trickle(head: string, piece: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.once('data', () => {
+      socket.write(head);
+      const timer = setInterval(() => socket.write(piece), TRICKLE_EVERY_MS);
+      socket.on('close', () => clearInterval(timer));
+    });
   };
 }
 

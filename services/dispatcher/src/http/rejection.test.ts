@@ -52,6 +52,7 @@ describe('a snippet', () => {
         const snippet = toSnippet(bytes);
         expect(snippet).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
         expect(snippet.isWellFormed()).toBe(true);
+        expect(snippet.length).toBeLessThanOrEqual(6 * bytes.length);
       }),
     );
   });
