@@ -163,6 +163,47 @@ describe('the services go on', () => {
   });
 });
 
+test('nothing that a caller may name gets a header of its own into a webhook', async () => {
+  const receiver = await billhook.startReceiver();
+  await billhook.register('*', receiver.url);
+  const { invoices, endpoints } = billhook;
+  const amount = dollars(1);
+  for (const line of ['\r\nx-evil: 1', '\nx-evil: 1', '\rx-evil: 1', '\u0000', '\u2028x-evil: 1']) {
+    const calls = [
+      invoices.create({ amount, invoiceId: `a${line}` }),
+      invoices.create({ amount: { ...amount, currencyCode: `USD${line}` } }),
+      endpoints.register(`a${line}`, receiver.url, 'default'),
+      endpoints.register('a', `${receiver.url}${line}`, 'default'),
+    ];
+    for (const call of calls) expect(await outcomeOf(call)).toMatch(/^INVALID_ARGUMENT /);
+    for (const text of [{ requestId: line }, { description: line }]) {
+      await outcomeOf(invoices.create({ amount, ...text }));
+    }
+  }
+  const { invoiceId } = await invoices.create({ amount }, { traceparent: '00-x-evil: 1' });
+
+  const isOf = ({ body }: { readonly body: Buffer }) => body.includes(invoiceId);
+  await receiver.waitFor((requests) => requests.some(isOf), TIMEOUT_MS);
+  for (const { headers } of receiver.requests) {
+    expect(Object.keys(headers).toSorted()).toEqual([
+      'billhook-attempt',
+      'billhook-endpoint',
+      'billhook-event-time',
+      'billhook-sequence',
+      'connection',
+      'content-length',
+      'content-type',
+      'host',
+      'traceparent',
+      'user-agent',
+      'webhook-id',
+      'webhook-signature',
+      'webhook-timestamp',
+    ]);
+    for (const value of Object.values(headers)) expect(value).not.toContain('evil');
+  }
+});
+
 async function send(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<number> {
   return (await billhook.rest.send(path, body)).status;
 }

@@ -37,6 +37,20 @@ describe('what is sent', () => {
     expect((await post(sender, url)).kind).toBe('delivered');
   });
 
+  test.each(['a\r\nx: y', 'a\nb', 'a\rb', 'a\u0000b', 'a\u2028b'])(
+    'is nothing when a header would be more than one: %j',
+    async (value) => {
+      const { url, requests } = await receive({ kind: 'respond', status: 200 });
+      const { promise, resolve } = Promise.withResolvers();
+      sender.send({ target: createTarget(url), headers: ['x', value], body: BODY }, resolve);
+      expect(await promise).toMatchObject({
+        kind: 'unreachable',
+        detail: 'failed (UND_ERR_INVALID_ARG)',
+      });
+      expect(requests).toHaveLength(0);
+    },
+  );
+
   test('that cannot be a request is an outcome after send has returned', async () => {
     let hasReturned = false;
     const outcome = await new Promise((resolve) => {
