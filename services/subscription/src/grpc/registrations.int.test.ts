@@ -112,6 +112,26 @@ describe('registering', () => {
     ]);
   });
 
+  test('keeps to https and to ports where that is asked for', async () => {
+    const strict = await subscriptions.start({
+      requireHttps: true,
+      destinationPorts: [{ first: 443, last: 443 }],
+    });
+    for (const [url, reason] of [
+      ['http://127.0.0.1:443/', 'HTTPS_REQUIRED'],
+      ['https://127.0.0.1:8443/', 'PORT_REFUSED'],
+    ] as const) {
+      expect(await refusal(strict.register(url))).toEqual([
+        `INVALID_ARGUMENT ${reason}`,
+        `url ${reason}`,
+      ]);
+    }
+    const { endpoint } = await strict.register('https://127.0.0.1/kept');
+    const { endpointId } = endpoint;
+    const moved = strict.update({ endpointId, url: 'http://127.0.0.1/kept' });
+    expect(await refusal(moved)).toContain('url HTTPS_REQUIRED');
+  });
+
   test('judges a name by its addresses, and accepts one that has none', async () => {
     const strict = await subscriptions.start({ allowDestinations: [] });
     expect(await refusal(strict.register('http://localhost/'))).toEqual([
