@@ -12,8 +12,8 @@ const EVENT = 'invoice_created';
 const UNWANTED = 1_000;
 
 /**
- * Registers another filter again and again, each for one amount, and makes at once an invoice of this
- * amount, one of the amount before, and one that nobody wants. Exactly the first ones may come.
+ * Registers another filter again and again, each for one amount, and makes at once an invoice of
+ * this amount, one of the amount before, and one that nobody wants. Only the first ones may come.
  */
 export async function raceFilters(system: System, rounds: number): Promise<void> {
   await using cleanUp = new AsyncDisposableStack();

@@ -10,8 +10,8 @@ const MAX_SECONDS = 315_576_000_000n;
 /**
  * Reads a span of time.
  *
- * @returns milliseconds, with a fraction if it is not a whole number of them; undefined if the message
- *   is no span of time.
+ * @returns milliseconds, with a fraction if it is not a whole number of them; undefined if the
+ *   message is no span of time.
  */
 export function readDurationMs({ seconds, nanos }: Duration): number | undefined {
   const isInRange = seconds >= -MAX_SECONDS && seconds <= MAX_SECONDS;

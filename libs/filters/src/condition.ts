@@ -19,8 +19,10 @@ export type Scalar = string | number | boolean | null;
 
 export type RangeOperator = 'gt' | 'gte' | 'lt' | 'lte';
 
-/** Numbers are compared with numbers, times with times: as texts, a time with a fraction of a second
- * would come before the full second that it follows. */
+/**
+ * Numbers are compared with numbers, times with times: as texts, a time with a fraction of a second
+ * would come before the full second that it follows.
+ */
 export type Bound =
   | { readonly kind: 'number'; readonly value: number }
   | { readonly kind: 'time'; readonly timeMs: number };

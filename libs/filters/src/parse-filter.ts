@@ -21,7 +21,7 @@ export interface Filter {
 
 /** Why a text is no filter. */
 export interface FilterFault {
-  /** Where in the filter, to stand behind its name: `.and[0]["data.amount"]`, or "" for all of it. */
+  /** Where in the filter, to stand behind its name: `.and[0]["data.amount"]`; "" for all of it. */
   readonly place: string;
   readonly reason: 'FILTER_INVALID' | 'FILTER_TOO_LARGE';
   /** Completes a sentence that begins with the place. */

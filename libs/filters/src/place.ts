@@ -4,7 +4,7 @@ export type Place = readonly (string | number)[];
 const MAX_QUOTED_CHARACTERS = 64;
 const PLAIN_NAME = /^[A-Za-z_]\w*$/;
 
-/** Writes a place behind the name of the field that holds the filter: `.and[0]["data.amount"].gte`. */
+/** Writes a place, to stand behind the name of what holds the filter: `.and[0]["data.amount"]`. */
 export function writePlace(place: Place): string {
   return place.map(writeStep).join('');
 }

@@ -40,11 +40,12 @@ export function createEndpointIndex(): EndpointIndex {
     },
     match(event, toleranceMs) {
       const names = tenants.get(event.tenant);
+      const judging = { toleranceMs, readContent };
       const matched = new Set<WatchedEndpoint>();
       for (const name of [event.type, '*']) {
         for (const [endpoint, subscription] of names?.get(name) ?? []) {
           if (matched.has(endpoint)) continue;
-          if (admits(subscription, event, { toleranceMs, readContent })) matched.add(endpoint);
+          if (admits(subscription, event, judging)) matched.add(endpoint);
         }
       }
       return [...matched];

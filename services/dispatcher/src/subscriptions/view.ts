@@ -19,8 +19,9 @@ export interface SubscriptionView {
   endpoint(endpointId: string): WatchedEndpoint | undefined;
   endpoints(): Iterable<WatchedEndpoint>;
   /**
-   * The endpoints with a subscription to the event that was registered before it and whose filter it
-   * meets, each once. The tolerance is how far the clocks of the two services may disagree: too early is harmless.
+   * The endpoints with a subscription to the event that was registered before it and whose filter
+   * it meets, each once. The tolerance is how far the clocks of the two services may disagree: too
+   * early is harmless.
    */
   match(event: MatchedEvent, toleranceMs: number): WatchedEndpoint[];
   /**

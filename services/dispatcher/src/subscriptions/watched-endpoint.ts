@@ -81,8 +81,8 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
 }
 
 /**
- * A filter that this version cannot read holds everything for the endpoint back, as a state does that
- * it does not know: what waits is judged again by a version that can.
+ * A filter that this version cannot read holds everything for the endpoint back, as a state does
+ * that it does not know: what waits is judged again by a version that can.
  */
 function readFilter(text: string): Filter | 'unknown' | undefined {
   if (text === '') return undefined;

@@ -22,7 +22,7 @@ export type EndpointCommand =
   /** The secrets before stay valid for so long at most. */
   | { readonly kind: 'rotate_secret'; readonly overlapMs: number };
 
-/** New values of the fields that are there, with the values of headers, in the order of their names. */
+/** New values of the fields that are there. Headers come with their values, in order of names. */
 export interface RequestedChanges extends Omit<EndpointChanges, 'headerNames'> {
   readonly headers?: readonly EndpointHeader[];
 }

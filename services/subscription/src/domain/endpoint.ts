@@ -25,7 +25,7 @@ interface SubscriptionAdded extends Subscription {
 export interface EndpointChanges {
   readonly url?: string;
   readonly description?: string;
-  /** The headers of its own, which have other values now. The values are secrets, and no part of it. */
+  /** Its own headers, which have other values now. The values are secrets, and no part of it. */
   readonly headerNames?: readonly string[];
   /** Deliveries per second; `null`, here and below: none of its own any more. */
   readonly rateLimitPerSecond?: number | null;

@@ -95,7 +95,7 @@ function optionalRateLimit(rateLimit: number | undefined): number | null {
   }
   const { min, max } = RATE_LIMIT;
   if (!(rateLimit >= min && rateLimit <= max)) {
-    const description = `must be from ${min} to ${max} deliveries per second; leave it out for no limit`;
+    const description = `must be from ${min} to ${max} deliveries per second; leave it out for no limit of its own`;
     throw invalidField('rate_limit', 'RATE_LIMIT_INVALID', description);
   }
   return rateLimit;

@@ -62,7 +62,9 @@ function requireName(text: string, field: string): string {
     throw invalidField(field, 'FIELD_REQUIRED', 'is required');
   }
   if (text.length > MAX_NAME_CHARACTERS || !NAME.test(text)) {
-    const description = `must be at most ${MAX_NAME_CHARACTERS} letters, digits and !#$%&'*+-.^_\`|~`;
+    const description =
+      `must be at most ${MAX_NAME_CHARACTERS} letters, digits and characters of ` +
+      "!#$%&'*+-.^_`|~";
     throw invalidField(field, 'HEADER_NAME_INVALID', description);
   }
   const name = text.toLowerCase();

@@ -75,8 +75,8 @@ where endpoint.endpoint_id in (
 }
 
 /**
- * Writes endpoints, new ones and changed ones, without their subscriptions. No name of a header holds
- * a space, so that the lists of them travel as one text each: of arrays of arrays, Postgres makes one.
+ * Writes endpoints, new ones and changed ones, without their subscriptions. No name of a header
+ * holds a space, so that a list of them travels as one text: Postgres flattens arrays of arrays.
  */
 export async function saveEndpoints(client: Client, endpoints: readonly Endpoint[]): Promise<void> {
   await client.query({
