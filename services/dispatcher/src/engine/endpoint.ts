@@ -57,7 +57,7 @@ export interface Tenant extends TurnTaker {
 export interface Origin {
   readonly name: string;
   inFlight: number;
-  /** Endpoints that could send if less were under way there. */
+  /** Endpoints that could send if less were under way there. Who has waited longest may try first. */
   readonly waiting: Set<Endpoint>;
 }
 

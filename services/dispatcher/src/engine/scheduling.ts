@@ -27,6 +27,12 @@ function costOf({ event }: Delivery): number {
  */
 export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
   for (let tenant = state.turns.next(); tenant !== undefined; tenant = state.turns.next()) {
+    if (isCrowded(state, tenant)) {
+      // Its endpoints keep their places.
+      state.crowded.add(tenant);
+      state.turns.leave();
+      continue;
+    }
     const endpoint = nextReady(state, tenant, now);
     const delivery = endpoint && nextQueued(endpoint);
     if (endpoint !== undefined && delivery !== undefined) {
@@ -50,6 +56,18 @@ function nextReady(state: EngineState, { turns }: Tenant, now: Now): Endpoint | 
 
 /** Says whether a send may begin. If not, it sees to it that the endpoint comes back. */
 function isReady(state: EngineState, endpoint: Endpoint, now: Now): boolean {
+  const { maxInFlightPerOrigin } = state.options.limits;
+  const origin = state.origins.get(originName(endpoint));
+  if (!mayBegin(state, endpoint, now)) {
+    if (origin?.waiting.delete(endpoint) === true) wakeWaiting(state, origin);
+    return false;
+  }
+  if (origin === undefined || origin.inFlight < maxInFlightPerOrigin) return true;
+  origin.waiting.add(endpoint);
+  return false;
+}
+
+function mayBegin(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   // The set of endpoints, the time of a probe, or an answer lets it join again.
   if (endpoint.queued === 0 || !isCallable(endpoint)) return false;
   if (endpoint.inFlight >= sendLimit(endpoint)) return false;
@@ -59,11 +77,6 @@ function isReady(state: EngineState, endpoint: Endpoint, now: Now): boolean {
       state.wakeTimes.note(endpoint, atMs);
       return false;
     }
-  }
-  const origin = state.origins.get(originName(endpoint));
-  if (origin !== undefined && origin.inFlight >= state.options.limits.maxInFlightPerOrigin) {
-    origin.waiting.add(endpoint);
-    return false;
   }
   if (isOverShare(state, endpoint)) {
     state.overShare.add(endpoint);
@@ -76,12 +89,21 @@ function isReady(state: EngineState, endpoint: Endpoint, now: Now): boolean {
  * While more than half of what may be under way is, no tenant has more than its share of it, and no
  * endpoint more than its share of the tenant's: so the others find room at once.
  */
+function isCrowded(state: EngineState, { inFlight }: Tenant): boolean {
+  return isHalfFull(state) && inFlight >= tenantShare(state);
+}
+
 function isOverShare(state: EngineState, { tenant, inFlight }: Endpoint): boolean {
-  const { maxInFlight } = state.options.limits;
-  if (state.inFlight < maxInFlight / 2 || tenant === undefined) return false;
-  const ofTenant = Math.max(1, maxInFlight / state.tenants.size);
-  if (tenant.inFlight >= ofTenant) return true;
-  return inFlight >= Math.max(1, ofTenant / tenant.endpoints);
+  if (!isHalfFull(state) || tenant === undefined) return false;
+  return inFlight >= Math.max(1, tenantShare(state) / tenant.endpoints);
+}
+
+function tenantShare({ tenants, options: { limits } }: EngineState): number {
+  return Math.max(1, limits.maxInFlight / tenants.size);
+}
+
+function isHalfFull({ inFlight, options: { limits } }: EngineState): boolean {
+  return inFlight >= limits.maxInFlight / 2;
 }
 
 /** Counts a send that begins. */
@@ -90,6 +112,11 @@ export function noteBegin(state: EngineState, delivery: Delivery, now: Now): voi
   const origin = originOf(state, endpoint);
   delivery.origin = origin;
   origin.inFlight += 1;
+  if (origin.waiting.size > 0) {
+    // Next time it waits behind the others.
+    origin.waiting.delete(endpoint);
+    wakeWaiting(state, origin);
+  }
   endpoint.inFlight += 1;
   if (endpoint.tenant !== undefined) endpoint.tenant.inFlight += 1;
   state.inFlight += 1;
@@ -101,20 +128,40 @@ export function noteBegin(state: EngineState, delivery: Delivery, now: Now): voi
 export function noteEnd(state: EngineState, delivery: Delivery): void {
   const { endpoint } = delivery.endpointLane;
   const { origin } = delivery;
+  const { tenant } = endpoint;
   state.inFlight -= 1;
   state.pace.ended += 1;
   endpoint.inFlight -= 1;
-  if (endpoint.tenant !== undefined) endpoint.tenant.inFlight -= 1;
   if (origin !== undefined) leaveOrigin(state, origin);
   joinTurns(state, endpoint);
+  if (tenant !== undefined) {
+    tenant.inFlight -= 1;
+    if (tenant.turns.size > 0) state.turns.join(tenant);
+  }
   leaveTenantIfIdle(state, endpoint);
-  const returning = state.inFlight < state.options.limits.maxInFlight / 2 ? Infinity : 1;
+  // The shares of others may have grown, too.
+  const returning = isHalfFull(state) ? 1 : Infinity;
   for (const waiting of takeFirst(state.overShare, returning)) joinTurns(state, waiting);
+  for (const waiting of takeFirst(state.crowded, returning)) state.turns.join(waiting);
 }
 
 function leaveOrigin(state: EngineState, origin: Origin): void {
   origin.inFlight -= 1;
-  for (const waiting of takeFirst(origin.waiting, 1)) joinTurns(state, waiting);
+  wakeWaiting(state, origin);
+}
+
+/** Lets as many try again as there is room for at the origin. Each keeps its place until it sends. */
+function wakeWaiting(state: EngineState, origin: Origin): void {
+  let room = state.options.limits.maxInFlightPerOrigin - origin.inFlight;
+  for (const waiting of origin.waiting) {
+    if (room <= 0) return;
+    if (waiting.queued === 0 || originName(waiting) !== origin.name) {
+      origin.waiting.delete(waiting);
+      continue;
+    }
+    joinTurns(state, waiting);
+    room -= 1;
+  }
   if (origin.inFlight === 0 && origin.waiting.size === 0) state.origins.delete(origin.name);
 }
 
@@ -163,6 +210,7 @@ export function leaveTenantIfIdle(state: EngineState, endpoint: Endpoint): void 
 function forgetTenantIfIdle(state: EngineState, tenant: Tenant): void {
   if (tenant.endpoints > 0 || tenant.inRing || tenant.turns.size > 0) return;
   state.tenants.delete(tenant.id);
+  state.crowded.delete(tenant);
 }
 
 function originName({ view }: Endpoint): string {

@@ -44,8 +44,10 @@ export interface EngineState {
   readonly turns: Turns<Tenant>;
   /** Where something is under way. */
   readonly origins: Map<string, Origin>;
-  /** Endpoints that could send if they had not more than their share under way. */
+  /** Endpoints that could send if they had not their share of their tenant's under way. */
   readonly overShare: Set<Endpoint>;
+  /** Tenants that could send if they had not their share under way. */
+  readonly crowded: Set<Tenant>;
   /** When endpoints may be called again: rate limits and circuits, monotonic clock. */
   readonly wakeTimes: Deadlines<Endpoint>;
   /** When rows may be due, wall clock. */
@@ -91,6 +93,7 @@ export function createState(options: EngineOptions): EngineState {
     turns: new Turns(TURN_CREDIT),
     origins: new Map(),
     overShare: new Set(),
+    crowded: new Set(),
     wakeTimes: new Deadlines(),
     dueTimes: new Deadlines(),
     claimable: new Set(),

@@ -80,7 +80,8 @@ function checkTurns(state: EngineState, endpoint: Endpoint): void {
   const { id, queued, inFlight, inRing, tenant } = endpoint;
   if (queued + inFlight > 0 !== (tenant !== undefined)) throw new Error(`${id} is not counted.`);
   if (!isCallable(endpoint) || queued === 0 || inFlight >= sendLimit(endpoint)) return;
-  const isKnown = inRing && tenant?.inRing === true;
+  const isTenantKnown = tenant !== undefined && (tenant.inRing || state.crowded.has(tenant));
+  const isKnown = inRing && isTenantKnown;
   const waits =
     state.overShare.has(endpoint) ||
     state.wakeTimes.has(endpoint) ||
