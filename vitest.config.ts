@@ -21,6 +21,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{libs,services}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/*.kafka.test.ts', '**/node_modules/**'],
+          // Properties take their time on a busy machine.
+          testTimeout: 60_000,
         },
       },
       {

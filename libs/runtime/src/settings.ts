@@ -132,6 +132,31 @@ const table = {
     duration({ min: 1, max: 10 * MINUTE_MS }),
     { default: '15s', meaning: 'the deadline of one exchange with a receiver' },
   ),
+  maxInFlight: required('BILLHOOK_MAX_IN_FLIGHT', integer({ min: 1, max: 100_000 }), {
+    default: '2048',
+    meaning: 'how many deliveries a dispatcher has under way at a time',
+  }),
+  maxInFlightPerOrigin: required(
+    'BILLHOOK_MAX_IN_FLIGHT_PER_ORIGIN',
+    integer({ min: 1, max: 100_000 }),
+    { default: '512', meaning: 'how many of them may go to one scheme, host and port' },
+  ),
+  maxInFlightPerEndpoint: required(
+    'BILLHOOK_MAX_IN_FLIGHT_PER_ENDPOINT',
+    integer({ min: 1, max: 100_000 }),
+    {
+      default: '64',
+      meaning: 'how many of them may go to one endpoint, however well it takes them',
+    },
+  ),
+  circuitFailures: required('BILLHOOK_CIRCUIT_FAILURES', integer({ min: 1, max: 1_000_000 }), {
+    default: '10',
+    meaning: 'how many failures in a row keep an endpoint from being called until it is probed',
+  }),
+  circuitLongestWaitMs: required('BILLHOOK_CIRCUIT_LONGEST_WAIT', anyDuration, {
+    default: '60s',
+    meaning: 'the longest wait between two such probes; the first one is 1s',
+  }),
   disableAfterMs: required('BILLHOOK_DISABLE_AFTER', anyDuration, {
     default: '5d',
     meaning: 'how long an endpoint may do nothing but fail before it is disabled',
@@ -185,6 +210,11 @@ export interface Settings {
   readonly lanes: number;
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
+  readonly maxInFlight: number;
+  readonly maxInFlightPerOrigin: number;
+  readonly maxInFlightPerEndpoint: number;
+  readonly circuitFailures: number;
+  readonly circuitLongestWaitMs: number;
   readonly disableAfterMs: number;
   readonly retentionMs: number;
   readonly requestIdRetentionMs: number;
@@ -224,6 +254,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     lanes: table.lanes.read(env),
     retryScheduleMs: table.retryScheduleMs.read(env),
     deliveryTimeoutMs,
+    maxInFlight: table.maxInFlight.read(env),
+    maxInFlightPerOrigin: table.maxInFlightPerOrigin.read(env),
+    maxInFlightPerEndpoint: table.maxInFlightPerEndpoint.read(env),
+    circuitFailures: table.circuitFailures.read(env),
+    circuitLongestWaitMs: table.circuitLongestWaitMs.read(env),
     disableAfterMs: table.disableAfterMs.read(env),
     retentionMs: table.retentionMs.read(env),
     requestIdRetentionMs: table.requestIdRetentionMs.read(env),

@@ -10,6 +10,8 @@ import {
   type Settings,
 } from '@billhook/runtime';
 
+import { DEFAULT_LIMITS, type EngineLimits } from './engine/limits.ts';
+
 export interface DispatcherConfig extends DestinationRules {
   readonly address: Address;
   readonly databaseUrl: string;
@@ -23,6 +25,7 @@ export interface DispatcherConfig extends DestinationRules {
   readonly retentionMs: number;
   /** An endpoint that did nothing but fail for so long is disabled. */
   readonly failingForMs: number;
+  readonly limits: EngineLimits;
   readonly secretKeys: readonly string[];
   /** The URL of an HTTP proxy that deliveries go through; undefined when they go out directly. */
   readonly egressProxy: string | undefined;
@@ -68,12 +71,26 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
     retentionMs: settings.retentionMs,
     failingForMs: settings.disableAfterMs,
+    limits: engineLimits(settings),
     allowDestinations: settings.allowDestinations,
     destinationPorts: settings.destinationPorts,
     requireHttps: settings.requireHttps,
     egressProxy: settings.egressProxy,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     version: readVersion(),
+  };
+}
+
+function engineLimits(settings: Settings): EngineLimits {
+  const { maxInFlight, maxInFlightPerEndpoint, maxInFlightPerOrigin } = settings;
+  const { circuitFailures: failures, circuitLongestWaitMs: longestWaitMs } = settings;
+  const firstWaitMs = Math.min(DEFAULT_LIMITS.circuit.firstWaitMs, longestWaitMs);
+  return {
+    ...DEFAULT_LIMITS,
+    maxInFlight,
+    maxInFlightPerEndpoint,
+    maxInFlightPerOrigin,
+    circuit: { failures, firstWaitMs, longestWaitMs },
   };
 }
 

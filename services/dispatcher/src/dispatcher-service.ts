@@ -14,7 +14,6 @@ import { createEventLookup } from './dispatching/event-lookup.ts';
 import { createPing } from './dispatching/ping.ts';
 import { createTargets } from './dispatching/targets.ts';
 import { createWebhookSender } from './dispatching/webhook-sender.ts';
-import { DEFAULT_LIMITS } from './engine/limits.ts';
 import { openEventLog } from './event-log.ts';
 import { createDeliveryService } from './grpc/delivery-service.ts';
 import { createSender, type Sender } from './http/sender.ts';
@@ -190,7 +189,7 @@ function openSender(config: DispatcherConfig, log: Log): Sender {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,
       // Endpoints share hosts: one that hangs must not take the connections of its neighbour.
-      connectionsPerOrigin: DEFAULT_LIMITS.maxInFlight,
+      connectionsPerOrigin: config.limits.maxInFlightPerOrigin,
       maxOrigins: MAX_ORIGINS,
     },
   );

@@ -17,6 +17,7 @@ import type { DispatcherConfig } from './config.ts';
 import { startDispatcherService } from './dispatcher-service.ts';
 import { startInvoiceLog, type InvoiceLog } from './invoice-log.fixture.ts';
 import { endpoint } from './subscriptions/messages.fixture.ts';
+import { DEFAULT_LIMITS } from './engine/limits.ts';
 import {
   startSubscriptionSet,
   type SubscriptionSet,
@@ -117,6 +118,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           kafka: undefined,
           retryScheduleMs: Array.from({ length: 20 }, () => 300),
           deliveryTimeoutMs: TIMEOUT_MS,
+          limits: DEFAULT_LIMITS,
           failingForMs: 5 * 86_400_000,
           retentionMs: 86_400_000,
           secretKeys: [key],

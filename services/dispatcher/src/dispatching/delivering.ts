@@ -4,7 +4,7 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import { Engine, type EngineUsage } from '../engine/engine.ts';
-import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import type { EngineLimits } from '../engine/limits.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createRevisionBarrier, type RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
@@ -45,6 +45,7 @@ export interface DeliveringOptions {
   readonly retryScheduleMs: readonly number[];
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
+  readonly limits: EngineLimits;
   /** An endpoint that did nothing but fail for so long is disabled. */
   readonly failingForMs: number;
   /** A uuid, another one for each process. */
@@ -145,7 +146,6 @@ function createEngine(view: SubscriptionView, options: DeliveringOptions): Engin
   const judging = { toleranceMs: CLOCK_TOLERANCE_MS, readContent: createContentReader() };
   return new Engine({
     ...options,
-    limits: DEFAULT_LIMITS,
     random: Math.random,
     revision: () => view.revision(),
     view: (endpointId) => view.endpoint(endpointId),
