@@ -6,7 +6,7 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
-import type { Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
+import type { Answer, Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
@@ -52,12 +52,21 @@ export function createEffects(
 ): (effect: Effect) => void {
   const { pool, recorder, leases, sender, lateAnswers, subscriptions, log, signal } = deps;
 
+  let answers: Answer[] = [];
+
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
       deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
       if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
-      loopOf().input((engine, now) => engine.answered({ delivery, outcome }, now));
+      // What comes within the same turn of the event loop is handed over together.
+      if (answers.push({ delivery, outcome }) === 1) setImmediate(handAnswers);
     });
+  }
+
+  function handAnswers(): void {
+    const ended = answers;
+    answers = [];
+    loopOf().input((engine, now) => engine.answered(ended, now));
   }
 
   async function record(recording: Recording): Promise<void> {

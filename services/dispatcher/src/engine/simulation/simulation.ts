@@ -310,7 +310,7 @@ export class Simulation {
     const answerMs = hangs ? DELIVERY_TIMEOUT_MS * 2 : 20;
     this.later(isSlow ? DELIVERY_TIMEOUT_MS : answerMs, process, () => {
       process.sends.delete(delivery);
-      process.input((engine, now) => engine.answered({ delivery, outcome }, now));
+      process.input((engine, now) => engine.answered([{ delivery, outcome }], now));
     });
   }
 
