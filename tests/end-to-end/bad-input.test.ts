@@ -46,7 +46,7 @@ describe('the gateway answers no 5xx', () => {
   });
 
   test('to any filter', async () => {
-    const url = 'http://127.0.0.1:9/filtered';
+    const url = 'http://127.0.0.1:9009/filtered';
     const names = ['and', 'or', 'not', 'event', 'data.a', '__proto__', 'any_of', 'gte', 'x'];
     const values = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constantFrom('a', 1, [1], ['a']));
     const { filter } = fc.letrec<{ filter: unknown }>((tie) => ({

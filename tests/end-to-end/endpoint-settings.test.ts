@@ -70,7 +70,7 @@ describe('the headers of an endpoint', () => {
     ['headers[0].name', { name: 'x\r\nhost', value: 'x' }],
     ['headers[0].value', { name: 'x', value: 'x\r\nhost: y' }],
   ] as const)('are refused because of %s: %o', async ([field, header]) => {
-    const { endpoint_id: endpointId } = await billhook.register('*', 'http://127.0.0.1:9/x');
+    const { endpoint_id: endpointId } = await billhook.register('*', 'http://127.0.0.1:9009/x');
     const failure: unknown = await billhook.endpoints
       .update({ endpointId, headers: [header] })
       .catch((error: unknown) => error);
@@ -82,7 +82,7 @@ describe('the headers of an endpoint', () => {
 
 describe('the settings of an endpoint', () => {
   test('are shown, each by itself', async () => {
-    const { endpoint_id: endpointId } = await billhook.register('*', 'http://127.0.0.1:9/shown');
+    const { endpoint_id: endpointId } = await billhook.register('*', 'http://127.0.0.1:9009/shown');
     const settings = {
       description: 'The shop in Bern',
       rateLimit: 12.5,
@@ -168,7 +168,7 @@ describe('a filter', () => {
     ['filter["data.description"].regex', { 'data.description': { regex: '(a+)+$' } }],
     ['filter', {}],
   ] as const)('is refused with the place that is wrong: %s', async ([field, filter]) => {
-    const body = { event: 'a', url: 'http://127.0.0.1:9/refused', filter };
+    const body = { event: 'a', url: 'http://127.0.0.1:9009/refused', filter };
     const response = await billhook.rest.send('/register', JSON.stringify(body));
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({
@@ -201,11 +201,11 @@ describe('a rotation', () => {
 });
 
 test.for(['a\r\nx: y', 'a\n', 'a b', 'a\u0000'])('%j names nothing that is sent', async (name) => {
-  const body = JSON.stringify({ event: name, url: 'http://127.0.0.1:9/named' });
+  const body = JSON.stringify({ event: name, url: 'http://127.0.0.1:9009/named' });
   expect((await billhook.rest.send('/register', body)).status).toBe(400);
   const registering = billhook.endpoints.registerFiltered({
     event: name,
-    url: 'http://127.0.0.1:9/named',
+    url: 'http://127.0.0.1:9009/named',
     filter: '',
   });
   expect(await outcomeOf(registering)).toBe('INVALID_ARGUMENT EVENT_INVALID');
