@@ -9,6 +9,7 @@ const notOnCluster = [
   'lifecycle',
   'separate-services',
   'late-registrations',
+  'metrics',
 ].map((name) => `tests/end-to-end/${name}.test.ts`);
 const onlyOnCluster = ['tests/{cluster,chaos}/*.test.ts'];
 

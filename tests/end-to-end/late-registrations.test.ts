@@ -17,7 +17,7 @@ test('a registration and its filter count at once, also when the dispatcher hear
   const proxy = await startLateProxy(LATE_MS);
   cleanUp.defer(() => proxy.close());
   const lateWay = { BILLHOOK_SUBSCRIPTION_ADDR: proxy.address };
-  const system = await createSeparateServices({}, lateWay);
+  const system = await createSeparateServices({}, { dispatcher: lateWay });
   cleanUp.defer(() => system.remove());
   proxy.leadTo(system.addresses.subscription);
   await system.start();

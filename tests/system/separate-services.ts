@@ -11,16 +11,18 @@ import type { System, SystemSettings } from './system.ts';
 /** In the order in which they are started; they stop the other way round. */
 const SERVICES = ['subscription', 'invoice', 'dispatcher', 'gateway'] as const;
 
+type Service = (typeof SERVICES)[number];
+
 const SECRET_KEY_BYTES = 32;
 
 /**
  * Makes a system of four processes, one for each service, on a Postgres of its own.
  *
- * @param dispatcherSettings settings of the dispatcher alone, such as another way to a service.
+ * @param own settings of single services, such as another way to a service.
  */
 export async function createSeparateServices(
   settings: SystemSettings,
-  dispatcherSettings: SystemSettings = {},
+  own: Partial<Record<Service, SystemSettings>> = {},
 ): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'billhook-system-'));
   // Open to other users, because Postgres does not run as root.
@@ -38,12 +40,12 @@ export async function createSeparateServices(
   const log: string[] = [];
   let running: Running[] = [];
 
-  async function startService(service: string): Promise<void> {
+  async function startService(service: Service): Promise<void> {
     const ready = Promise.withResolvers<void>();
     const main = fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
     const started = run(
       main,
-      { folder, env: service === 'dispatcher' ? { ...env, ...dispatcherSettings } : env },
+      { folder, env: { ...env, ...own[service] } },
       {
         output: (line) => {
           output.push(line);

@@ -1,5 +1,9 @@
+export type { Counter } from './counters.ts';
+export { DURATION_BUCKETS_SECONDS } from './histograms.ts';
+export type { Histogram } from './histograms.ts';
+export type { Metric } from './metric.ts';
 export { createMonitoring } from './monitoring.ts';
-export type { Metric, Monitoring } from './monitoring.ts';
-export { openMonitoring, startMonitoringServer } from './server.ts';
+export type { GaugeOf, Monitoring } from './monitoring.ts';
+export { startMonitoringServer } from './server.ts';
 export type { MonitoringServer } from './server.ts';
-export { Counter, Histogram } from 'prom-client';
+export { startMonitored } from './start-monitored.ts';

@@ -1,52 +1,74 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
+import { createCounters, type Counter } from './counters.ts';
+import { createGauges, type Gauges, type LabelledMetric, type NumbersByValue } from './gauges.ts';
+import { createHistograms, type Histogram, type HistogramMetric } from './histograms.ts';
+import type { Metric } from './metric.ts';
 
 /** What one process shows of itself: numbers for Prometheus, and whether it is ready. */
-export interface Monitoring {
-  /** The process's metrics; counters and histograms are made with it. */
+export interface Monitoring extends Gauges {
+  /** What is asked for directly of prom-client, such as the numbers of Node. */
   readonly registry: Registry;
-  /** Adds a number that is read whenever the metrics are asked for; NaN if it cannot be read. */
-  readonly addGauge: (metric: Metric, read: () => number | Promise<number>) => void;
-  /** Adds numbers by the values of a label. */
-  readonly addLabelledGauge: (
-    metric: Metric & { readonly label: string },
-    read: () => ReadonlyMap<string | number, number>,
-  ) => void;
+  /** Adds a number that only grows. */
+  readonly addCounter: (metric: Metric) => Counter;
+  /** Adds a distribution of values. */
+  readonly addHistogram: (metric: HistogramMetric) => Histogram;
+  /** Adds gauges that are read from one look, taken whenever the metrics are asked for. */
+  readonly addGauges: <Look>(look: () => Look, gauges: readonly GaugeOf<Look>[]) => void;
   /** Adds a check: it says in words what keeps the process from its work, or undefined. */
-  readonly addCheck: (check: () => string | undefined) => void;
+  readonly addCheck: (check: Check) => void;
   /** What keeps the process from its work now; empty when it is ready. */
-  readonly problems: () => readonly string[];
+  readonly problems: () => Promise<readonly string[]>;
+  /** All metrics in Prometheus' text format. */
+  readonly text: () => Promise<string>;
 }
 
-export interface Metric {
-  /** After Prometheus' conventions, such as `billhook_relay_lag_events`. */
-  readonly name: string;
-  readonly help: string;
-}
+/** It must neither throw nor wait for longer than a few seconds. */
+export type Check = () => string | undefined | Promise<string | undefined>;
 
-/** Makes the monitoring of a process, with what Node tells of memory, CPU and the event loop. */
+/** A number, or numbers by the values of a label, as they are found in a look. */
+export type GaugeOf<Look> =
+  | (Metric & { readonly label?: never; readonly read: (look: Look) => number })
+  | (LabelledMetric & { readonly read: (look: Look) => NumbersByValue });
+
+/** Makes the monitoring of a process. */
 export function createMonitoring(): Monitoring {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const checks: (() => string | undefined)[] = [];
+  const gauges = createGauges(registry);
+  const histograms = createHistograms();
+  const checks: Check[] = [];
+  let readings = 0;
+
+  /** All gauges of one reading see the same. */
+  function oncePerReading<Look>(look: () => Look): () => Look {
+    let last: { readonly reading: number; readonly look: Look } | undefined;
+    return () => {
+      if (last?.reading !== readings) last = { reading: readings, look: look() };
+      return last.look;
+    };
+  }
+
   return {
     registry,
-    addGauge(metric, read) {
-      const collect = async (): Promise<void> => {
-        gauge.set(await Promise.resolve(read()).catch(() => Number.NaN));
-      };
-      const gauge = new Gauge({ ...metric, registers: [registry], collect });
-    },
-    addLabelledGauge({ label, ...metric }, read) {
-      const collect = (): void => {
-        gauge.reset();
-        for (const [value, number] of read()) gauge.set({ [label]: value }, number);
-      };
-      const labelNames = [label];
-      const gauge = new Gauge({ ...metric, labelNames, registers: [registry], collect });
+    ...gauges,
+    addCounter: createCounters(registry),
+    addHistogram: histograms.add,
+    addGauges(look, all) {
+      const current = oncePerReading(look);
+      for (const gauge of all) {
+        if (gauge.label === undefined) gauges.addGauge(gauge, () => gauge.read(current()));
+        else gauges.addLabelledGauge(gauge, () => gauge.read(current()));
+      }
     },
     addCheck(check) {
       checks.push(check);
     },
-    problems: () => checks.map((check) => check()).filter((problem) => problem !== undefined),
+    async problems() {
+      const found = await Promise.all(checks.map(async (check) => check()));
+      return [...new Set(found.filter((problem) => problem !== undefined))];
+    },
+    async text() {
+      readings += 1;
+      return `${await registry.metrics()}\n${histograms.text()}`;
+    },
   };
 }

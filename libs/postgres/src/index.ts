@@ -7,4 +7,5 @@ export { migrate } from './migrate.ts';
 export type { MigrateOptions, Migration } from './migrate.ts';
 export { connectionOptions, createPool } from './pool.ts';
 export type { Client, Pool, PoolOptions } from './pool.ts';
+export { createProbe } from './probe.ts';
 export { OutcomeUnknownError, transaction } from './transaction.ts';

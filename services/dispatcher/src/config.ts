@@ -101,7 +101,7 @@ function engineLimits(settings: Settings): EngineLimits {
  */
 export function readDispatcherConfig(
   env: NodeJS.ProcessEnv,
-): DispatcherConfig & ProcessConfiguration {
+): DispatcherConfig & ProcessConfiguration & { readonly metricsAddress: Address | undefined } {
   const settings = readSettings(env);
   const { databaseUrl, secretKeys, logLevel } = settings;
   if (databaseUrl === undefined) {
@@ -119,6 +119,7 @@ export function readDispatcherConfig(
   return {
     ...dispatcherConfig(settings, { databaseUrl, secretKeys, ownership: 'shared' }),
     logLevel,
+    metricsAddress: settings.metricsAddr,
   };
 }
 

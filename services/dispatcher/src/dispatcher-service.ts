@@ -4,7 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createDestinationPolicy } from '@billhook/destinations';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
-import { createPool, keepDayPartitions, listen, migrate, type Pool } from '@billhook/postgres';
+import type { Monitoring } from '@billhook/metrics';
+import {
+  createPool,
+  createProbe,
+  keepDayPartitions,
+  listen,
+  migrate,
+  type Pool,
+} from '@billhook/postgres';
 import type { Log, RunningService } from '@billhook/runtime';
 import { createSecretBox } from '@billhook/secrets';
 
@@ -45,13 +53,14 @@ const EXIT_MARGIN_MS = 500;
  */
 export async function startDispatcherService(
   config: DispatcherConfig,
-  { log }: { readonly log: Log },
+  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
 ): Promise<RunningService> {
   await using cleanup = new AsyncDisposableStack();
   const pool = openPool(config, { log, maxConnections: MAX_CONNECTIONS });
   cleanup.defer(() => pool.end());
   const leasePool = openPool(config, { log, maxConnections: LEASE_CONNECTIONS });
   cleanup.defer(() => leasePool.end());
+  monitoring.addCheck(createProbe(pool));
   await prepareSchema(pool, config);
   cleanup.defer(keepPartitions(pool, config, log));
   const subscriptions = createSubscriptionClient(config.subscriptionTarget);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { subscriptionV1 } from '@billhook/contracts';
+import { createMonitoring } from '@billhook/metrics';
 import { createPool, type Pool } from '@billhook/postgres';
 import { createLog, type Log, type RunningService } from '@billhook/runtime';
 import { createKey, createSecret, createSecretBox, type EndpointHeader } from '@billhook/secrets';
@@ -131,7 +132,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           version: 'test',
           ...overrides,
         },
-        { log },
+        { log, monitoring: createMonitoring() },
       );
       const each = { ...service, stop: once(() => service.stop()) };
       running.push(each);

@@ -1,3 +1,4 @@
+import { startMonitored } from '@billhook/metrics';
 import { announce, runProcess } from '@billhook/runtime';
 
 import { readDispatcherConfig } from './config.ts';
@@ -8,7 +9,9 @@ await runProcess({
   name: 'dispatcher',
   configure: () => readDispatcherConfig(process.env),
   start: async (config, log) => {
-    const service = await startDispatcherService(config, { log });
+    const service = await startMonitored({ address: config.metricsAddress, log }, (monitoring) =>
+      startDispatcherService(config, { log, monitoring }),
+    );
     announce(`dispatcher listening on ${service.address}`);
     announce('Billhook is ready');
     return service;

@@ -16,12 +16,15 @@ export interface GatewayConfig {
 }
 
 /**
- * Reads the environment.
+ * Reads the environment of a process that runs the gateway alone.
  *
  * @throws ConfigurationError
  */
-export function readGatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
-  return gatewayConfig(readSettings(env));
+export function readGatewayConfig(
+  env: NodeJS.ProcessEnv,
+): GatewayConfig & { readonly metricsAddress: Address | undefined } {
+  const settings = readSettings(env);
+  return { ...gatewayConfig(settings), metricsAddress: settings.metricsAddr };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Monitoring } from '@billhook/metrics';
 import { ConfigurationError } from '@billhook/runtime';
 import type { Address, Log, RunningService } from '@billhook/runtime';
 import type { GatewayConfig } from './config.ts';
@@ -7,6 +8,7 @@ import type { Backend } from './grpc/backend.ts';
 import { createHealthProbe } from './grpc/health.ts';
 import { createPingClient } from './grpc/pinger.ts';
 import { createWebhookClient } from './grpc/webhooks.ts';
+import { describeAway } from './rest/health.ts';
 import { createRestServer } from './rest/server.ts';
 import type { RestServer } from './rest/server.ts';
 
@@ -15,6 +17,7 @@ const STOP_MARGIN_MS = 1_000;
 
 export interface GatewayDependencies {
   readonly log: Log;
+  readonly monitoring: Monitoring;
 }
 
 /**
@@ -45,6 +48,7 @@ export async function startGatewayService(
       delivery: isDeliveryServing ? 'serving' : 'away',
     } as const;
   };
+  deps.monitoring.addCheck(async () => describeAway(await checkBackends()));
   const app = await createRestServer(
     { webhooks, pinger, backends: { check: checkBackends }, log: deps.log },
     config.version,

@@ -1,6 +1,7 @@
 import { deliveryV1, subscriptionV1 } from '@billhook/contracts';
 import { implement, startGrpcServer } from '@billhook/grpc';
 import type { GrpcServer, Handlers, ServedService } from '@billhook/grpc';
+import { createMonitoring } from '@billhook/metrics';
 import { createLog, invalidField } from '@billhook/runtime';
 import type { Address, RunningService, ServiceError } from '@billhook/runtime';
 import { startGatewayService } from './gateway-service.ts';
@@ -54,7 +55,7 @@ export function startGateway(targets: {
     logLevel: 'silent',
     version: '0.0.0-test',
   };
-  return startGatewayService(config, { log });
+  return startGatewayService(config, { log, monitoring: createMonitoring() });
 }
 
 /** Answers registrations as a subscription service does that knows no endpoint yet. */

@@ -1,7 +1,7 @@
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import type { Monitoring } from '@billhook/metrics';
-import { createPool } from '@billhook/postgres';
+import { createPool, createProbe } from '@billhook/postgres';
 import { createInvoiceService } from './grpc/invoice-service.ts';
 import { openRelay } from './kafka/open-relay.ts';
 import type { Relay } from './kafka/relay.ts';
@@ -40,6 +40,7 @@ export async function startInvoiceService(
   });
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => pool.end());
+  monitoring.addCheck(createProbe(pool));
   await migrateInvoices(pool);
   const preparation = await prepareEventStore(pool, {
     schema: SCHEMA,

@@ -1,4 +1,4 @@
-import { openMonitoring } from '@billhook/metrics';
+import { startMonitored } from '@billhook/metrics';
 import { announce, runProcess } from '@billhook/runtime';
 import { readInvoiceConfig } from './config.ts';
 import { startInvoiceService } from './invoice-service.ts';
@@ -8,15 +8,11 @@ await runProcess({
   name: 'invoice',
   configure: () => readInvoiceConfig(process.env),
   start: async (config, log) => {
-    const monitoring = await openMonitoring(config.metricsAddress, log);
-    const service = await startInvoiceService(config, { log, monitoring });
+    const service = await startMonitored({ address: config.metricsAddress, log }, (monitoring) =>
+      startInvoiceService(config, { log, monitoring }),
+    );
     announce(`invoice listening on ${service.address}`);
     announce('Billhook is ready');
-    return {
-      async stop() {
-        await service.stop();
-        await monitoring.stop();
-      },
-    };
+    return service;
   },
 });

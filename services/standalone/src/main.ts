@@ -1,3 +1,4 @@
+import { startMonitored } from '@billhook/metrics';
 import { announce, runProcess } from '@billhook/runtime';
 import { readStandaloneConfig } from './config.ts';
 import { startServices } from './services.ts';
@@ -11,7 +12,10 @@ await runProcess({
     await using opened = new AsyncDisposableStack();
     const storage = await openStorage(config, log);
     opened.defer(() => storage.stop());
-    const running = await startServices(config.settings, storage, log);
+    const { settings } = config;
+    const running = await startMonitored({ address: settings.metricsAddr, log }, (monitoring) =>
+      startServices(settings, storage, { log, monitoring }),
+    );
     opened.defer(() => running.stop());
     for (const { name, address } of running.services) {
       announce(`${name} listening on ${address}`);

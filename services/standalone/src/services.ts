@@ -1,7 +1,7 @@
 import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
 import { startGatewayService, gatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
-import { openMonitoring } from '@billhook/metrics';
+import type { Monitoring } from '@billhook/metrics';
 import { startSubscriptionService, subscriptionConfig } from '@billhook/subscription';
 import { ConfigurationError } from '@billhook/runtime';
 import type { Address, Log, RunningService, Settings, Stoppable } from '@billhook/runtime';
@@ -22,21 +22,19 @@ export interface RunningServices extends Stoppable {
 export async function startServices(
   settings: Settings,
   storage: OpenStorage,
-  log: Log,
+  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
 ): Promise<RunningServices> {
   const { databaseUrl, secretKeys } = storage;
   const ownership = storage.exclusive ? 'sole' : 'shared';
   const logOf = (service: string) => log.child({ service });
   await using started = new AsyncDisposableStack();
-  const monitoring = await openMonitoring(settings.metricsAddr, log);
-  started.defer(() => monitoring.stop());
-
   const subscription = await naming(
     'BILLHOOK_SUBSCRIPTION_ADDR',
     settings.subscriptionAddr.listen,
     () =>
       startSubscriptionService(subscriptionConfig(settings, { databaseUrl, secretKeys }), {
         log: logOf('subscription'),
+        monitoring,
       }),
   );
   started.defer(() => subscription.stop());
@@ -50,17 +48,18 @@ export async function startServices(
   const dispatcher = await naming('BILLHOOK_DELIVERY_ADDR', settings.deliveryAddr.listen, () =>
     startDispatcherService(dispatcherConfig(settings, { databaseUrl, secretKeys, ownership }), {
       log: logOf('dispatcher'),
+      monitoring,
     }),
   );
   started.defer(() => dispatcher.stop());
   const gateway = await naming('BILLHOOK_HTTP_ADDR', settings.httpAddr, () =>
-    startGatewayService(gatewayConfig(settings), { log: logOf('gateway') }),
+    startGatewayService(gatewayConfig(settings), { log: logOf('gateway'), monitoring }),
   );
 
   started.move();
   return {
     services: [subscription, invoice, dispatcher, gateway],
-    stop: () => stopInOrder([gateway, invoice, dispatcher, subscription, monitoring]),
+    stop: () => stopInOrder([gateway, invoice, dispatcher, subscription]),
   };
 }
 

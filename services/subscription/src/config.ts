@@ -56,7 +56,7 @@ export function subscriptionConfig(
  */
 export function readSubscriptionConfig(
   env: NodeJS.ProcessEnv,
-): SubscriptionConfig & ProcessConfiguration {
+): SubscriptionConfig & ProcessConfiguration & { readonly metricsAddress: Address | undefined } {
   const settings = readSettings(env);
   const { databaseUrl, secretKeys } = settings;
   if (databaseUrl === undefined) {
@@ -72,5 +72,5 @@ export function readSubscriptionConfig(
     );
   }
   const config = subscriptionConfig(settings, { databaseUrl, secretKeys });
-  return { ...config, logLevel: settings.logLevel };
+  return { ...config, logLevel: settings.logLevel, metricsAddress: settings.metricsAddr };
 }

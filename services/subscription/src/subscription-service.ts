@@ -2,7 +2,8 @@ import { createDestinationPolicy, createNameLookup } from '@billhook/destination
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import type { EventStore } from '@billhook/event-store';
 import { startGrpcServer } from '@billhook/grpc';
-import { createPool, listen, migrate } from '@billhook/postgres';
+import type { Monitoring } from '@billhook/metrics';
+import { createPool, createProbe, listen, migrate } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log, RunningService } from '@billhook/runtime';
 import { createSecretBox } from '@billhook/secrets';
@@ -36,7 +37,7 @@ const MAX_REVISION_CONNECTIONS = 2;
  */
 export async function startSubscriptionService(
   config: SubscriptionConfig,
-  { log }: { readonly log: Log },
+  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
 ): Promise<RunningService> {
   await using cleanup = new AsyncDisposableStack();
   const openPool = (applicationName: string, maxConnections: number): Pool => {
@@ -49,6 +50,7 @@ export async function startSubscriptionService(
   const revisionPool = openPool('billhook-subscription-revision', MAX_REVISION_CONNECTIONS);
   const secretBox = createSecretBox(config.secretKeys);
 
+  monitoring.addCheck(createProbe(pool));
   await migrate(pool, { schema: SCHEMA, migrations });
   await requireRightKey(pool, secretBox);
   if (config.secretKeys.length > 1) {

@@ -42,11 +42,17 @@ export function addHealthRoutes(app: RestServer, backends: Backends): void {
 }
 
 function refuseWhenAway(services: Static<typeof BackendStatuses>): void {
-  const away = Object.entries(services).filter(([, status]) => status === 'away');
-  if (away.length === 0) return;
-  const names = away.map(([name]) => name).join(' and ');
-  throw new Problem('not_ready', `Out of reach: ${names}. Repeat the call in a second.`, {
+  const problem = describeAway(services);
+  if (problem === undefined) return;
+  throw new Problem('not_ready', `${problem}. Repeat the call in a second.`, {
     headers: retrySoon,
     members: { services },
   });
+}
+
+/** Names the services that are away, in words; undefined when none is. */
+export function describeAway(services: Static<typeof BackendStatuses>): string | undefined {
+  const away = Object.entries(services).filter(([, status]) => status === 'away');
+  if (away.length === 0) return undefined;
+  return `Out of reach: ${away.map(([name]) => name).join(' and ')}`;
 }

@@ -3,6 +3,7 @@ import type { Duration } from '@billhook/contracts';
 import { LOOPBACK_RANGES } from '@billhook/destinations';
 import { call, createGrpcClient, openStream, RemoteError } from '@billhook/grpc';
 import type { GrpcClient } from '@billhook/grpc';
+import { createMonitoring } from '@billhook/metrics';
 import { createPool } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
@@ -98,7 +99,10 @@ export function useSubscriptions(): TestSubscriptions {
       return configure();
     },
     start: async (changes = {}) => {
-      const service = await startSubscriptionService({ ...configure(), ...changes }, { log });
+      const service = await startSubscriptionService(
+        { ...configure(), ...changes },
+        { log, monitoring: createMonitoring() },
+      );
       const client = createGrpcClient(subscriptionV1.SubscriptionServiceClient, service.address, {
         retryable: [],
       });
