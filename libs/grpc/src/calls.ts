@@ -8,9 +8,12 @@ import type {
   ServerWritableStream,
   StatusObject,
 } from '@grpc/grpc-js';
+import type { Monitoring } from '@billhook/metrics';
 import { ServiceError } from '@billhook/runtime';
 import type { Log } from '@billhook/runtime';
 import { readTenant, readTraceparent } from './call-context.ts';
+import { createCallMeter } from './call-metrics.ts';
+import type { CallMeter } from './call-metrics.ts';
 import { decodeRequest } from './request.ts';
 import type { CallContext, ServedHandler, ServedMethod } from './service.ts';
 import { toStatus } from './status.ts';
@@ -34,7 +37,8 @@ export interface Calls {
 }
 
 /** Makes the bridge between grpc-js, which sees bytes only, and the handlers. */
-export function createCalls(log: Log): Calls {
+export function createCalls(deps: { readonly log: Log; readonly monitoring: Monitoring }): Calls {
+  const { log, monitoring } = deps;
   const active = new Set<Promise<void>>();
   const streams = new Set<AbortController>();
   let ending = false;
@@ -44,8 +48,11 @@ export function createCalls(log: Log): Calls {
     active.add(tracked);
   };
 
-  const sendStream = async (call: StreamCall, method: ServedMethod, handler: ServedHandler) => {
-    const { abort, release } = abortWithCall(call);
+  const sendStream = async (
+    call: StreamCall,
+    { method, handler }: Answering,
+    abort: AbortController,
+  ) => {
     streams.add(abort);
     try {
       if (ending) {
@@ -57,31 +64,31 @@ export function createCalls(log: Log): Calls {
       }
       abort.signal.throwIfAborted();
       call.end();
-    } catch (error) {
-      call.emit('error', explain(error, { method, log, signal: abort.signal }));
     } finally {
       streams.delete(abort);
-      release();
     }
   };
 
   return {
-    answerUnary: (method, handler) => (call, callback) => {
-      const answer = async () => {
-        const { abort, release } = abortWithCall(call);
-        try {
+    answerUnary: (method, handler) => {
+      const answering = { method, handler, log, meter: createCallMeter(monitoring, method) };
+      return (call, callback) => {
+        const work = async ({ signal }: AbortController) => {
           const request = decodeRequest(method, call.request);
-          const response = await handler(request, readContext(call, abort.signal));
+          const response = await handler(request, readContext(call, signal));
           callback(null, method.responseSerialize(response));
-        } catch (error) {
-          callback(explain(error, { method, log, signal: abort.signal }));
-        } finally {
-          release();
-        }
+        };
+        track(carryOut(call, answering, { work, fail: callback }));
       };
-      track(answer());
     },
-    answerStream: (method, handler) => (call) => track(sendStream(call, method, handler)),
+    answerStream: (method, handler) => {
+      const answering = { method, handler, log, meter: createCallMeter(monitoring, method) };
+      return (call) => {
+        const work = (abort: AbortController) => sendStream(call, answering, abort);
+        const fail = (error: StatusObject & Error) => call.emit('error', error);
+        track(carryOut(call, answering, { work, fail }));
+      };
+    },
     endStreams: () => {
       ending = true;
       for (const abort of streams) {
@@ -92,6 +99,37 @@ export function createCalls(log: Log): Calls {
       await Promise.all(active);
     },
   };
+}
+
+/** A method with what answers it and what counts its calls. */
+interface Answering {
+  readonly method: ServedMethod;
+  readonly handler: ServedHandler;
+  readonly meter: CallMeter;
+  readonly log: Log;
+}
+
+/** Does the work of a call. What it throws is explained to the caller. */
+async function carryOut(
+  call: AnyCall,
+  { method, meter, log }: Answering,
+  how: {
+    readonly work: (abort: AbortController) => Promise<void>;
+    readonly fail: (error: StatusObject & Error) => void;
+  },
+): Promise<void> {
+  const { abort, release } = abortWithCall(call);
+  const { signal } = abort;
+  const ended = meter();
+  try {
+    await how.work(abort);
+    ended(signal.aborted ? codeOf(undefined, signal) : 'OK');
+  } catch (error) {
+    how.fail(explain(error, { method, log, signal }));
+    ended(codeOf(error, signal));
+  } finally {
+    release();
+  }
 }
 
 function stoppingError(): ServiceError {
@@ -155,4 +193,11 @@ function explain(
   }
   const internal = new ServiceError('INTERNAL', 'INTERNAL', 'internal error');
   return Object.assign(new Error(internal.message), toStatus(internal));
+}
+
+/** How a call ended that did not end well, for those who count. */
+function codeOf(error: unknown, signal: AbortSignal): string {
+  const cause: unknown = signal.aborted ? signal.reason : error;
+  if (cause instanceof ServiceError) return cause.code;
+  return signal.aborted ? 'CANCELLED' : 'INTERNAL';
 }

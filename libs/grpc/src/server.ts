@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { createMonitoring } from '@billhook/metrics';
+import type { Monitoring } from '@billhook/metrics';
 import { ConfigurationError } from '@billhook/runtime';
 import type { Address, Log } from '@billhook/runtime';
 import { createCalls } from './calls.ts';
@@ -13,6 +15,8 @@ export interface GrpcServerOptions {
   readonly address: Address;
   readonly services: readonly ServedService[];
   readonly log: Log;
+  /** Where its calls are shown; nowhere unless given. */
+  readonly monitoring?: Monitoring;
 }
 
 export interface GrpcServer {
@@ -68,7 +72,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
-  const calls = createCalls(options.log);
+  const { log, monitoring = createMonitoring() } = options;
+  const calls = createCalls({ log, monitoring });
   for (const service of options.services) {
     addService(server, service, calls);
   }

@@ -1,4 +1,6 @@
 import { invoiceV1, subscriptionV1 } from '@billhook/contracts';
+import { createMonitoring } from '@billhook/metrics';
+import type { Monitoring } from '@billhook/metrics';
 import { createLog } from '@billhook/runtime';
 import type { Address } from '@billhook/runtime';
 import { afterEach } from 'vitest';
@@ -18,6 +20,7 @@ interface ServerOptions {
   readonly getInvoice?: GetInvoice;
   readonly createInvoice?: CreateInvoice;
   readonly watch?: Watch;
+  readonly monitoring?: Monitoring;
 }
 
 type InvoiceClient = GrpcClient<typeof invoiceV1.InvoiceServiceService>;
@@ -58,6 +61,7 @@ export async function startTestServer(options: ServerOptions = {}): Promise<Grpc
   const server = await startGrpcServer({
     address: options.address ?? freePort,
     log,
+    monitoring: options.monitoring ?? createMonitoring(),
     services: [
       implement(
         { getInvoice, createInvoice },

@@ -115,7 +115,7 @@ export async function startDispatcherService(
   const ping = createPing({ barrier, view, sender }, { timeoutMs: config.deliveryTimeoutMs });
   const service = createDeliveryService({ pool, view, ping });
   const { address } = config;
-  server = await startGrpcServer({ address, services: [service], log });
+  server = await startGrpcServer({ address, services: [service], log, monitoring });
   const opened = cleanup.move();
   return {
     name: 'dispatcher',

@@ -58,7 +58,7 @@ export async function startInvoiceService(
   cleanup.defer(() => store.stop());
   store.onAppended(() => relay?.wake());
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
-  const server = await startGrpcServer({ address, services: [service], log });
+  const server = await startGrpcServer({ address, services: [service], log, monitoring });
   // The calls get half of the time; the rest is for what they have left in the store's queue.
   cleanup.defer(() => server.stop(config.shutdownTimeoutMs / 2));
   if (relay !== undefined) cleanup.defer(showRelay(relay, { server, monitoring }));

@@ -74,7 +74,12 @@ export async function startSubscriptionService(
     maxTimeoutMs: config.deliveryTimeoutMs,
     watch: { log: createWatchLog(pool), bell },
   });
-  const server = await startGrpcServer({ address: config.address, services: [service], log });
+  const server = await startGrpcServer({
+    address: config.address,
+    services: [service],
+    log,
+    monitoring,
+  });
   cleanup.defer(() => server.stop(config.shutdownTimeoutMs));
   const opened = cleanup.move();
   return { name: 'subscription', address: server.address, stop: () => opened.disposeAsync() };
