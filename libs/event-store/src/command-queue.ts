@@ -20,8 +20,8 @@ export interface QueueLimits {
 /** Commands in the order in which they came, within bounds. */
 export class CommandQueue<Command, Answer> {
   private waiting: PendingCommand<Command, Answer>[] = [];
-  private bytes = 0;
-  private readonly limits: QueueLimits;
+  private sumBytes = 0;
+  readonly limits: QueueLimits;
 
   constructor(limits: QueueLimits) {
     this.limits = limits;
@@ -31,15 +31,19 @@ export class CommandQueue<Command, Answer> {
     return this.waiting.length;
   }
 
+  get bytes(): number {
+    return this.sumBytes;
+  }
+
   /** @throws ServiceError `RESOURCE_EXHAUSTED` when too much waits already. */
   push(pending: PendingCommand<Command, Answer>): void {
     const { maxCommands, maxBytes } = this.limits;
-    if (this.waiting.length >= maxCommands || this.bytes + pending.request.bytes > maxBytes) {
+    if (this.waiting.length >= maxCommands || this.sumBytes + pending.request.bytes > maxBytes) {
       const message = 'too many changes are waiting; try again later';
       throw new ServiceError('RESOURCE_EXHAUSTED', 'QUEUE_FULL', message);
     }
     this.waiting.push(pending);
-    this.bytes += pending.request.bytes;
+    this.sumBytes += pending.request.bytes;
   }
 
   /** Takes the next batch. Commands whose time ran out are refused instead. */
@@ -53,7 +57,7 @@ export class CommandQueue<Command, Answer> {
       const isFull = batch.length >= maxBatchCommands || batchBytes + bytes > maxBatchBytes;
       if (isFull && batch.length > 0) break;
       taken += 1;
-      this.bytes -= bytes;
+      this.sumBytes -= bytes;
       if (isTooLate(pending.request, nowMs)) {
         pending.reject(tooLate());
         continue;

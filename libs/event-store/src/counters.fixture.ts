@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { createMonitoring } from '@billhook/metrics';
 import { createPool, migrate } from '@billhook/postgres';
 import type { Client, Pool } from '@billhook/postgres';
 import { createLog, ServiceError } from '@billhook/runtime';
@@ -107,9 +108,13 @@ export function openPool(connectionString: string, maxConnections = 4): Pool {
   return createPool({ connectionString, applicationName: 'test', maxConnections, log: silentLog });
 }
 
-export function openCounters(pool: Pool, options: Partial<EventStoreOptions> = {}): CounterStore {
+export function openCounters(
+  pool: Pool,
+  options: Partial<EventStoreOptions> = {},
+  monitoring = createMonitoring(),
+): CounterStore {
   return createEventStore(
-    { pool, aggregate: counters, log: silentLog },
+    { pool, aggregate: counters, log: silentLog, monitoring },
     { schema: SCHEMA, lanes: LANES, requestIdRetentionMs: 3_600_000, ...options },
   );
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
+import { createMonitoring, type Monitoring } from '@billhook/metrics';
 import { isUnavailable, OutcomeUnknownError, type Pool } from '@billhook/postgres';
 import { ServiceError, type Log } from '@billhook/runtime';
 
@@ -8,6 +9,7 @@ import { CommandQueue, type PendingCommand, type QueueLimits } from './command-q
 import type { Aggregate, EventStore, Stream } from './event-store.ts';
 import { laneOf } from './lane.ts';
 import { createNotifier } from './notifier.ts';
+import { createStoreMetrics, type StoreMetrics } from './store-metrics.ts';
 
 export interface EventStoreOptions {
   readonly schema: string;
@@ -36,10 +38,14 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     readonly pool: Pool;
     readonly aggregate: Aggregate<Command, Working, Answer>;
     readonly log: Log;
+    /** Where it shows how it does; nowhere unless given. */
+    readonly monitoring?: Monitoring;
   },
   options: EventStoreOptions,
 ): EventStore<Command, Answer> {
   const queue = new CommandQueue<Command, Answer>({ ...DEFAULT_LIMITS, ...options.limits });
+  const { monitoring = createMonitoring() } = deps;
+  const metrics = createStoreMetrics(monitoring, { store: options.schema, queue });
   const notifier = createNotifier(deps, `${options.schema}_appended`);
   const listeners = [() => notifier.notify()];
   let running: Promise<void> | undefined;
@@ -52,7 +58,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     while (queue.length > 0) {
       const batch = queue.takeBatch(Date.now());
       if (batch.length === 0) continue;
-      const appended = await settleBatch({ ...deps, ...options }, deps.log, batch);
+      const appended = await settleBatch({ ...deps, ...options, metrics }, batch);
       if (appended) for (const listener of listeners) listener();
     }
     running = undefined;
@@ -62,10 +68,12 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     execute(request) {
       if (stopped) return Promise.reject(unavailable('STOPPING', 'the service is stopping'));
       const { tenant, streamId } = request.command;
-      return new Promise<Answer>((resolve, reject) => {
+      const answer = new Promise<Answer>((resolve, reject) => {
         queue.push({ request, lane: laneOf(tenant, streamId, options.lanes), resolve, reject });
         running ??= run();
       });
+      metrics.asked(answer);
+      return answer;
     },
     onAppended(listener) {
       listeners.push(listener);
@@ -78,14 +86,25 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   };
 }
 
+interface SettleOptions<Command extends Stream, Working, Answer> extends BatchOptions<
+  Command,
+  Working,
+  Answer
+> {
+  readonly log: Log;
+  readonly metrics: StoreMetrics;
+}
+
 /** Gives every command of a batch its outcome. Returns whether anything may have been appended. */
 async function settleBatch<Command extends Stream, Working, Answer>(
-  options: BatchOptions<Command, Working, Answer>,
-  log: Log,
+  options: SettleOptions<Command, Working, Answer>,
   batch: readonly PendingCommand<Command, Answer>[],
 ): Promise<boolean> {
+  const { log, metrics } = options;
   try {
-    const { outcomes, appended } = await commitBatch(options, batch);
+    const { outcomes, appended } = await metrics.committing(batch.length, () =>
+      commitBatch(options, batch),
+    );
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome.kind === 'answered') batch[index]?.resolve(outcome.answer);
       else batch[index]?.reject(outcome.error);
@@ -104,7 +123,7 @@ async function settleBatch<Command extends Stream, Working, Answer>(
       return false;
     }
     let appended = false;
-    for (const part of parts) appended = (await settleBatch(options, log, part)) || appended;
+    for (const part of parts) appended = (await settleBatch(options, part)) || appended;
     return appended;
   }
 }

@@ -1,13 +1,14 @@
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import type { Monitoring } from '@billhook/metrics';
-import { createPool, createProbe } from '@billhook/postgres';
+import { createPool, createProbe, type Pool } from '@billhook/postgres';
 import { createInvoiceService } from './grpc/invoice-service.ts';
 import { openRelay } from './kafka/open-relay.ts';
 import type { Relay } from './kafka/relay.ts';
 import { addRelayMetrics, problemOf } from './kafka/relay-metrics.ts';
 import { invoiceAggregate } from './postgres/invoice-aggregate.ts';
 import { createInvoiceReader } from './postgres/invoice-reader.ts';
+import { readAppendedPositions } from './postgres/relay-cursors.ts';
 import { migrateInvoices, SCHEMA } from './postgres/migrations.ts';
 import type { Log, RunningService } from '@billhook/runtime';
 import type { InvoiceConfig } from './config.ts';
@@ -52,11 +53,12 @@ export async function startInvoiceService(
   // It stops last: it also relays what the last calls append.
   cleanup.defer(() => relay?.stop());
   const store = createEventStore(
-    { pool, aggregate: invoiceAggregate, log },
+    { pool, aggregate: invoiceAggregate, log, monitoring },
     { schema: SCHEMA, lanes, requestIdRetentionMs },
   );
   cleanup.defer(() => store.stop());
   store.onAppended(() => relay?.wake());
+  showPositions(monitoring, pool, lanes);
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
   const server = await startGrpcServer({ address, services: [service], log, monitoring });
   // The calls get half of the time; the rest is for what they have left in the store's queue.
@@ -64,6 +66,19 @@ export async function startInvoiceService(
   if (relay !== undefined) cleanup.defer(showRelay(relay, { server, monitoring }));
   const opened = cleanup.move();
   return { name: 'invoice', address: server.address, stop: () => opened.disposeAsync() };
+}
+
+/** Shows up to where each lane has events: what dispatchers and relays are compared with. */
+function showPositions({ addLabelledGauge }: Monitoring, pool: Pool, lanes: number): void {
+  const all = Array.from({ length: lanes }, (_, lane) => lane);
+  addLabelledGauge(
+    {
+      name: 'billhook_invoice_lane_position',
+      help: 'The position of the last event of a lane in the store.',
+      label: 'lane',
+    },
+    () => readAppendedPositions(pool, all),
+  );
 }
 
 /** Shows how the relay stands in metrics and health. Returns what ends that. */

@@ -58,18 +58,23 @@ export async function startSubscriptionService(
   }
   const expiry = startSecretExpiry({ pool, log });
   cleanup.defer(() => expiry.stop());
-  const store = await openStore({ pool, secretBox, log }, config, cleanup);
+  const store = await openStore({ pool, secretBox, log, monitoring }, config, cleanup);
   const bell = createBell();
   store.onAppended(() => bell.ring());
   await hearOtherCopies({ bell, log }, config, cleanup);
 
+  const reader = createEndpointReader({ pool, revisionPool });
+  monitoring.addGauge(
+    { name: 'billhook_subscription_revision', help: 'The revision of the set of endpoints.' },
+    async () => Number(await reader.revision()),
+  );
   const policy = createDestinationPolicy(config);
   const deliveryStatus = createDeliveryStatus({ log }, config.deliveryTarget);
   cleanup.defer(() => deliveryStatus.close());
   const service = createSubscriptionService({
     store,
     deliveryStatus,
-    reader: createEndpointReader({ pool, revisionPool }),
+    reader,
     requireReachable: createReachableCheck(policy, createNameLookup()),
     maxTimeoutMs: config.deliveryTimeoutMs,
     watch: { log: createWatchLog(pool), bell },
@@ -86,16 +91,21 @@ export async function startSubscriptionService(
 }
 
 async function openStore(
-  deps: { readonly pool: Pool; readonly secretBox: SecretBox; readonly log: Log },
+  deps: {
+    readonly pool: Pool;
+    readonly secretBox: SecretBox;
+    readonly log: Log;
+    readonly monitoring: Monitoring;
+  },
   { requestIdRetentionMs }: SubscriptionConfig,
   cleanup: AsyncDisposableStack,
 ): Promise<EventStore<AddressedCommand, CommandAnswer>> {
-  const { pool, secretBox, log } = deps;
+  const { pool, secretBox, log, monitoring } = deps;
   const options = { schema: SCHEMA, lanes: LANES, requestIdRetentionMs };
   const preparation = await prepareEventStore(pool, options);
   cleanup.defer(() => preparation.stop());
   const store = createEventStore(
-    { pool, aggregate: createEndpointAggregate(secretBox), log },
+    { pool, aggregate: createEndpointAggregate(secretBox), log, monitoring },
     options,
   );
   cleanup.defer(() => store.stop());
