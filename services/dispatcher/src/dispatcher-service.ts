@@ -95,6 +95,7 @@ export async function startDispatcherService(
       subscriptions,
       sender,
       log,
+      monitoring,
     },
     { ...config, dispatcherId },
   );

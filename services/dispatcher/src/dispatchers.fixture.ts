@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { subscriptionV1 } from '@billhook/contracts';
-import { createMonitoring } from '@billhook/metrics';
+import { createMonitoring, type Monitoring } from '@billhook/metrics';
 import { createPool, type Pool } from '@billhook/postgres';
 import { createLog, type Log, type RunningService } from '@billhook/runtime';
 import { createKey, createSecret, createSecretBox, type EndpointHeader } from '@billhook/secrets';
@@ -35,7 +35,11 @@ export interface Dispatchers {
   /** To look at what is recorded. */
   readonly pool: Pool;
   readonly set: SubscriptionSet;
-  readonly start: (overrides?: Partial<DispatcherConfig>, log?: Log) => Promise<RunningService>;
+  readonly start: (
+    overrides?: Partial<DispatcherConfig>,
+    log?: Log,
+    monitoring?: Monitoring,
+  ) => Promise<RunningService>;
   readonly receive: (answer?: AnswerRequest) => Promise<Receiver>;
   /** Registers a receiver for everything from now on. Returns what changes the endpoint. */
   readonly register: (receiver: Receiver, settings?: EndpointSettings) => PutEndpoint;
@@ -109,7 +113,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
       return set;
     },
     unregisterAll,
-    async start(overrides = {}, log = silent) {
+    async start(overrides = {}, log = silent, monitoring = createMonitoring()) {
       const service = await startDispatcherService(
         {
           address: { host: '127.0.0.1', port: 0, text: '127.0.0.1:0' },
@@ -132,7 +136,7 @@ export function useDispatchers({ lanes }: { readonly lanes: number }): Dispatche
           version: 'test',
           ...overrides,
         },
-        { log, monitoring: createMonitoring() },
+        { log, monitoring },
       );
       const each = { ...service, stop: once(() => service.stop()) };
       running.push(each);

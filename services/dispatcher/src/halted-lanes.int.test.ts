@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { laneOf } from '@billhook/event-store';
+import { createMonitoring } from '@billhook/metrics';
 import { createLog } from '@billhook/runtime';
 import { expect, test, vi } from 'vitest';
 
@@ -51,13 +52,18 @@ test('another event at progress halts its lane after a restart, until the first 
     dispatchers.pool.query(`update invoice.event set id = $2 ${at}`, [position, id]);
   await put('00000000-0000-4000-8000-000000000000');
   const { log, said } = listenToLog();
-  await dispatchers.start({}, log);
+  const monitoring = createMonitoring();
+  await dispatchers.start({}, log, monitoring);
   await dispatchers.appendToEach([invoice, other], 1);
   await receiver.waitFor(3, 5_000);
   await sleep(2_500);
   expect(receiver.requests).toHaveLength(3);
   const why = expect.objectContaining({ lane: 0, position, reason: 'another_event' });
   expect(said()).toEqual([[why, 'a lane is halted: nothing is skipped']]);
+  const problem = `lane 0 is halted at position ${position}: another_event`;
+  expect(await monitoring.problems()).toEqual([problem]);
+  const halted = 'billhook_dispatcher_halted_lanes{reason="another_event"} 1';
+  expect(await monitoring.text()).toContain(halted);
 
   await put(rows[0]?.id);
   await receiver.waitFor(4, 5_000);

@@ -1,10 +1,15 @@
 import type { EventLogReader } from '@billhook/event-log';
 import type { LaneLeases } from '@billhook/lane-leases';
+import type { Monitoring } from '@billhook/metrics';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import { Engine, type EngineUsage } from '../engine/engine.ts';
 import type { EngineLimits } from '../engine/limits.ts';
+import { measureBarrier } from '../metrics/barrier-metrics.ts';
+import { createDeliveryMetrics } from '../metrics/delivery-metrics.ts';
+import { addEngineMetrics } from '../metrics/engine-metrics.ts';
+import { addReadinessChecks } from '../metrics/readiness.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createRevisionBarrier, type RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
@@ -39,6 +44,7 @@ export interface DeliveringDependencies {
   readonly subscriptions: SubscriptionClient;
   readonly sender: WebhookSender;
   readonly log: Log;
+  readonly monitoring: Monitoring;
 }
 
 export interface DeliveringOptions {
@@ -71,6 +77,7 @@ export async function startDelivering(
   options: DeliveringOptions,
 ): Promise<Delivering> {
   const { pool, leases, eventLog, lookup, view, source, subscriptions, sender, log } = deps;
+  const { monitoring } = deps;
   const reading = new AbortController();
   const ended = new AbortController();
   const health = createEndpointHealth({ pool, view, subscriptions, log }, options);
@@ -86,6 +93,7 @@ export async function startDelivering(
         sender,
         lateAnswers,
         health,
+        metrics: createDeliveryMetrics(monitoring),
         refiller: (refills, signal) => refiller(refills, signal),
         subscriptions,
         log,
@@ -100,11 +108,14 @@ export async function startDelivering(
     health.changed(changes);
     loop.input((engine, at) => engine.endpointsChanged(idsOf(changes), at));
   });
-  const barrier = createRevisionBarrier({ source, watch, log });
+  const barrier = measureBarrier(createRevisionBarrier({ source, watch, log }), monitoring);
   const refiller = createRefiller({ lookup, barrier, view, log });
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
+  const shown = { engine: loop.engine, view, lateAnswers, leases, halted: () => reader.halted() };
+  addEngineMetrics(monitoring, { ...shown, limits: DEFAULT_LIMITS });
+  addReadinessChecks(monitoring, shown);
   try {
     await leases.start(keeper.holder);
   } catch (error) {

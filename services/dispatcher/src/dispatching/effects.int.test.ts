@@ -1,12 +1,14 @@
 import { subscriptionV1 } from '@billhook/contracts';
 import { implement, startGrpcServer, type Handlers } from '@billhook/grpc';
 import { createLaneLeases } from '@billhook/lane-leases';
+import { createMonitoring } from '@billhook/metrics';
 import { createPool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { expect, onTestFinished, test, vi } from 'vitest';
 
 import { Engine } from '../engine/engine.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { createDeliveryMetrics } from '../metrics/delivery-metrics.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createSubscriptionClient, type SubscriptionClient } from '../subscriptions/grpc-source.ts';
 import { createEffects } from './effects.ts';
@@ -90,6 +92,7 @@ test('an endpoint that answered 410 stands as the view shows it once it is curre
       leases,
       refiller: () => Promise.resolve([]),
       health: { note: () => undefined },
+      metrics: createDeliveryMetrics(createMonitoring()),
       lateAnswers: { leave: () => undefined, waiting: () => 0 },
       sender: { send: () => undefined, ping: () => undefined },
       subscriptions,

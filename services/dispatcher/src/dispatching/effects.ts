@@ -8,6 +8,7 @@ import type { Log } from '@billhook/runtime';
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
 import type { Answer, Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
+import type { DeliveryMetrics } from '../metrics/delivery-metrics.ts';
 import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
 import { deliveryIdOf } from '../postgres/ids.ts';
 import type { Recorder } from '../postgres/recorder.ts';
@@ -30,6 +31,7 @@ export interface EffectDependencies {
   readonly lateAnswers: LateAnswers;
   readonly refiller: Refiller;
   readonly health: Pick<EndpointHealth, 'note'>;
+  readonly metrics: DeliveryMetrics;
   readonly subscriptions: SubscriptionClient;
   readonly log: Log;
   /** Aborted when nothing further is to be tried. */
@@ -51,11 +53,13 @@ export function createEffects(
   loopOf: () => EngineLoop,
 ): (effect: Effect) => void {
   const { pool, recorder, leases, sender, lateAnswers, subscriptions, log, signal } = deps;
+  const { metrics } = deps;
 
   let answers: Answer[] = [];
 
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
+      metrics.attempted(delivery, outcome);
       deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
       if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
       // What comes within the same turn of the event loop is handed over together.
@@ -70,13 +74,17 @@ export function createEffects(
   }
 
   async function record(recording: Recording): Promise<void> {
+    const beganAtMs = performance.now();
     const results = await recorder.write(recording, signal);
+    metrics.recorded(recording, results, beganAtMs);
     deps.onRecorded(recording);
     loopOf().input((engine, now) => engine.recorded(recording, results, now));
   }
 
   async function claim(claims: readonly Claim[]): Promise<void> {
+    const beganAtMs = performance.now();
     const results = await untilRead(() => readDueRows(pool, claims, Date.now()));
+    metrics.claimed(results, beganAtMs);
     loopOf().input((engine, now) => engine.claimed(results, now));
   }
 
@@ -86,7 +94,9 @@ export function createEffects(
   }
 
   async function refill(refills: readonly Refill[]): Promise<void> {
+    const beganAtMs = performance.now();
     const results = await deps.refiller(refills, signal);
+    metrics.refilled(results, beganAtMs);
     loopOf().input((engine, now) => engine.refilled(results, now));
   }
 
@@ -136,6 +146,7 @@ export function createEffects(
       case 'refill':
         return unlessAborted(refill(effect.refills));
       case 'answered_late':
+        metrics.answeredLate();
         return lateAnswers.leave(effect.answer);
       case 'report_gone':
         return unlessAborted(reportGone(effect));

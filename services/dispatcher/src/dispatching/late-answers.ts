@@ -16,7 +16,7 @@ export interface LateAnswers {
 
 const WRITE_AT_MOST = 500;
 /** Beyond it, what comes is dropped: what it answers may be sent again. */
-const MAX_WAITING = 20_000;
+export const MAX_WAITING = 20_000;
 const WRITE_AGAIN_AFTER_MS = 200;
 
 /**

@@ -1,5 +1,6 @@
 import { takeChanges } from './changes.ts';
 import { wakeDue } from './calling.ts';
+import { takeCensus, type EngineCensus } from './census.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
 import type {
   Answer,
@@ -172,6 +173,11 @@ export class Engine {
   usage(): EngineUsage {
     const { inFlight, held, heldBytes, unrecorded, windows } = this.state;
     return { inFlight, held, heldBytes, unrecorded, lanes: windows.size };
+  }
+
+  /** How much it holds, and how its endpoints and lanes stand. */
+  census(now: Now): EngineCensus {
+    return takeCensus(this.state, now);
   }
 
   private advance(now: Now): void {

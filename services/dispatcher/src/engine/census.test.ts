@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest';
+
+import type { Delivery, LogEvent } from './delivery.ts';
+import type { Now } from './effect.ts';
+import { Engine } from './engine.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+
+const BODY_BYTES = 10;
+
+function at(ms: number): Now {
+  return { wallMs: 1_000_000 + ms, monotonicMs: ms };
+}
+
+function eventAt(position: number): LogEvent {
+  return {
+    lane: 0,
+    position,
+    id: `evt_${position}`,
+    tenant: 'default',
+    invoiceId: `invoice-${position}`,
+    sequence: 1,
+    type: 'invoice_created',
+    recordedAtMs: 1_000_000,
+    traceparent: undefined,
+    offset: undefined,
+    body: Buffer.alloc(BODY_BYTES),
+  };
+}
+
+const views = new Map(
+  ['ep_well', 'ep_broken', 'ep_full'].map((endpointId) => [
+    endpointId,
+    { endpointId, tenant: 'default', state: 'active' as const, origin: 'http://one' },
+  ]),
+);
+
+/** An engine with one lane, in which two endpoints have rows, and one of them a cursor. */
+function startEngine(): Engine {
+  const engine = new Engine({
+    retryScheduleMs: [60_000],
+    deliveryTimeoutMs: 1_000,
+    retentionMs: 86_400_000,
+    limits: DEFAULT_LIMITS,
+    random: () => 0,
+    revision: () => 1,
+    view: (endpointId) => views.get(endpointId),
+    matches: () => true,
+  });
+  engine.leaseExtended(Infinity, at(0));
+  engine.laneGained(
+    {
+      lane: 0,
+      epoch: 1,
+      progress: 100,
+      mark: undefined,
+      settledAhead: [],
+      parked: [
+        { endpointId: 'ep_broken', rows: 3, nextDueAtMs: undefined },
+        { endpointId: 'ep_full', rows: 1_000, nextDueAtMs: undefined },
+      ],
+      cursors: [{ endpointId: 'ep_full', cursor: { position: 50, mark: undefined } }],
+      lateAnswers: [],
+    },
+    at(0),
+  );
+  return engine;
+}
+
+function read(engine: Engine, positions: readonly number[], endpointId: string): Delivery[] {
+  const view = views.get(endpointId);
+  const events = positions.map((position) => ({
+    event: eventAt(position),
+    endpoints: view === undefined ? [] : [view],
+  }));
+  engine.eventsRead([{ lane: 0, epoch: 1, events }], at(10));
+  return sendsOf(engine);
+}
+
+function sendsOf(engine: Engine): Delivery[] {
+  const effects = engine.takeEffects();
+  return effects.flatMap((effect) => (effect.kind === 'send' ? [effect.delivery] : []));
+}
+
+test('it counts rows, lanes and endpoints as they are found', () => {
+  const engine = startEngine();
+  expect(engine.census(at(0))).toMatchObject({
+    inFlight: 0,
+    held: 0,
+    parked: 1_003,
+    endpoints: { lagging: 2, withCursor: 1, open: 0, halfOpen: 0 },
+    lanes: [{ lane: 0, progress: 100, readPosition: 100, lagMs: 0 }],
+  });
+});
+
+test('it counts what is under way, what waits, and how old the oldest of it is', () => {
+  const engine = startEngine();
+  const positions = Array.from({ length: 20 }, (_, index) => 101 + index);
+  const sent = read(engine, positions, 'ep_well');
+  expect(sent.length).toBeLessThan(20);
+  expect(engine.census(at(750))).toMatchObject({
+    inFlight: sent.length,
+    inFlightToOrigin: sent.length,
+    queued: 20 - sent.length,
+    queuedLimit: DEFAULT_LIMITS.minQueued,
+    held: 20,
+    heldBytes: 20 * BODY_BYTES,
+    windowEvents: 20,
+    unrecorded: 0,
+    lanes: [{ progress: 100, readPosition: 120, lagMs: 750 }],
+  });
+});
+
+test('it counts circuits as they open and are tried again', () => {
+  const engine = startEngine();
+  const { failures, firstWaitMs } = DEFAULT_LIMITS.circuit;
+  const positions = Array.from({ length: failures }, (_, index) => 101 + index);
+  const outcome = { kind: 'unreachable', durationMs: 5, detail: 'refused' } as const;
+  // Fewer are under way at a time than it takes to open the circuit.
+  let sent = read(engine, positions, 'ep_well');
+  while (sent.length > 0) {
+    for (const delivery of sent) engine.answered({ delivery, outcome }, at(20));
+    sent = sendsOf(engine);
+  }
+  const census = engine.census(at(20));
+  expect(census.endpoints).toEqual({ lagging: 3, withCursor: 1, open: 1, halfOpen: 0 });
+  expect(census.unrecorded).toBeGreaterThan(0);
+  engine.tick(at(firstWaitMs + 1_000));
+  expect(engine.census(at(3_000)).endpoints).toMatchObject({ open: 0, halfOpen: 1 });
+});

@@ -1,0 +1,93 @@
+import type { Now } from './effect.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { LaneWindow } from './lane-window.ts';
+import { roomToQueue, type EngineState } from './state.ts';
+
+/** How much the engine holds, and how endpoints and lanes stand. */
+export interface EngineCensus {
+  /** Sends under way. */
+  readonly inFlight: number;
+  /** Those to the scheme, host and port with the most. */
+  readonly inFlightToOrigin: number;
+  /** Heads of pairs and claimed rows that wait to be sent. */
+  readonly queued: number;
+  /** How many may be queued at the present pace before no more is read. */
+  readonly queuedLimit: number;
+  /** Deliveries in memory that are neither settled nor left to their rows. */
+  readonly held: number;
+  readonly heldBytes: number;
+  /** Attempts not yet handed over for recording. */
+  readonly unrecorded: number;
+  /** Events above progress in the lane with the most. */
+  readonly windowEvents: number;
+  /** Rows in all lanes, as recorded. */
+  readonly parked: number;
+  readonly endpoints: EndpointCensus;
+  /** Those that are given up, too. */
+  readonly lanes: readonly LaneCensus[];
+}
+
+/** Numbers of endpoints; one may be among several. */
+export interface EndpointCensus {
+  /** In a lane at least. */
+  readonly lagging: number;
+  /** With a cursor in a lane at least. */
+  readonly withCursor: number;
+  readonly open: number;
+  readonly halfOpen: number;
+}
+
+export interface LaneCensus {
+  readonly lane: number;
+  readonly progress: number;
+  readonly readPosition: number;
+  /** How long ago the oldest event above progress happened that matched something; 0 without one. */
+  readonly lagMs: number;
+}
+
+/** Counts, in one pass over the lanes and one over the endpoints. It changes nothing. */
+export function takeCensus(state: EngineState, now: Now): EngineCensus {
+  const { inFlight, queued, held, heldBytes, unrecorded } = state;
+  const windows = [...state.windows.values()];
+  const origins = [...state.origins.values()];
+  return {
+    inFlight,
+    inFlightToOrigin: most(origins.map((origin) => origin.inFlight)),
+    queued,
+    queuedLimit: queued + roomToQueue(state),
+    held,
+    heldBytes,
+    unrecorded,
+    windowEvents: most(windows.map(({ entries }) => entries.length)),
+    parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
+    endpoints: countEndpoints(state.endpoints.values()),
+    lanes: windows.map((window) => countLane(window, now)),
+  };
+}
+
+function most(numbers: readonly number[]): number {
+  return numbers.reduce((one, other) => Math.max(one, other), 0);
+}
+
+function countLane({ lane, progress, readPosition, entries }: LaneWindow, now: Now): LaneCensus {
+  const oldest = entries[0]?.deliveries[0]?.event;
+  const lagMs = oldest === undefined ? 0 : Math.max(0, now.wallMs - oldest.recordedAtMs);
+  return { lane, progress, readPosition, lagMs };
+}
+
+function countEndpoints(endpoints: Iterable<Endpoint>): EndpointCensus {
+  const count = { lagging: 0, withCursor: 0, open: 0, halfOpen: 0 };
+  for (const { circuit, lanes } of endpoints) {
+    let isLagging = false;
+    let hasCursor = false;
+    for (const { mode, cursor } of lanes.values()) {
+      isLagging ||= mode === 'lagging';
+      hasCursor ||= cursor !== undefined;
+    }
+    if (isLagging) count.lagging += 1;
+    if (hasCursor) count.withCursor += 1;
+    if (circuit.state === 'open') count.open += 1;
+    if (circuit.state === 'half_open') count.halfOpen += 1;
+  }
+  return count;
+}

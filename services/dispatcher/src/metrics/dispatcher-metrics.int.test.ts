@@ -1,0 +1,68 @@
+import { subscriptionV1 } from '@billhook/contracts';
+import { createMonitoring, type Monitoring } from '@billhook/metrics';
+import { expect, test } from 'vitest';
+
+import { invoiceIds, useDispatchers } from '../dispatchers.fixture.ts';
+import { DEFAULT_LIMITS } from '../engine/limits.ts';
+
+const LANES = 4;
+const { ENDPOINT_STATE_PAUSED } = subscriptionV1.EndpointState;
+const dispatchers = useDispatchers({ lanes: LANES });
+const { appendToEach, parkedRows, receive, register, start } = dispatchers;
+
+/** The numbers of the dispatcher by the names of their series. */
+async function numbersOf(monitoring: Monitoring): Promise<Record<string, number>> {
+  const lines = (await monitoring.text()).split('\n');
+  return Object.fromEntries(
+    lines.flatMap((line) => {
+      const match = /^billhook_dispatcher_(\S+) (\S+)$/.exec(line);
+      return match === null ? [] : [[match[1], Number(match[2])]];
+    }),
+  );
+}
+
+test('what becomes of deliveries shows, and how lanes and endpoints stand', async () => {
+  const [healthy, failing, paused] = [await receive(), await receive(), await receive()];
+  failing.answer(() => ({ kind: 'respond', status: 500 }));
+  register(healthy);
+  register(failing);
+  register(paused)(ENDPOINT_STATE_PAUSED);
+  const monitoring = createMonitoring();
+  const service = await start({ retryScheduleMs: [100, 600_000] }, undefined, monitoring);
+  await appendToEach(invoiceIds(1), 3);
+  await healthy.waitFor(3, 10_000);
+  await failing.waitFor(2, 10_000);
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(6);
+
+  const numbers = () => numbersOf(monitoring);
+  await expect.poll(numbers, { timeout: 5_000 }).toMatchObject({
+    'attempts_total{outcome="delivered"}': 3,
+    'attempts_total{outcome="rejected"}': 2,
+    retries_total: 1,
+    delivery_lag_seconds_count: 3,
+    'attempt_duration_seconds_count{outcome="rejected"}': 2,
+    'settlements_total{settlement="delivered"}': 3,
+    'settlements_total{settlement="dead"}': 0,
+    'recorded_rows_total{kind="parked"}': 6,
+    parked: 6,
+    held: 0,
+    in_flight: 0,
+    in_flight_limit: DEFAULT_LIMITS.maxInFlight,
+    lanes: LANES,
+    'endpoints{state="active"}': 2,
+    'endpoints{state="paused"}': 1,
+    'circuits{state="open"}': 0,
+    'halted_lanes{reason="gap"}': 0,
+  });
+  const found = await numbers();
+  expect(found['lagging_endpoints']).toBeGreaterThanOrEqual(1);
+  expect(found['claimed_rows_total']).toBeGreaterThanOrEqual(1);
+  expect(found['recording_duration_seconds_count']).toBeGreaterThanOrEqual(1);
+  expect(found['barrier_duration_seconds_count']).toBeGreaterThanOrEqual(1);
+  const progress = Object.entries(found).filter(([name]) => name.startsWith('lane_progress'));
+  expect(progress.map(([, position]) => position).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 3]);
+
+  expect(await monitoring.problems()).toEqual([]);
+  await service.stop();
+  expect(await numbers()).toMatchObject({ lanes: 0, held: 0 });
+});
