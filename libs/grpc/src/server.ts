@@ -44,6 +44,12 @@ const MAX_CONCURRENT_CALLS = 4_096;
 const KEEPALIVE_TIME_MS = 15_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 
+/**
+ * Connections are replaced now and then: a client looks again where copies are only when it connects, and
+ * would not see those that were added. Calls and streams under way end as they would have.
+ */
+const MAX_CONNECTION_AGE_MS = 300_000;
+
 /** For last answers to leave, once only health watches and reflection are left. */
 const FLUSH_MS = 500;
 
@@ -71,6 +77,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.max_concurrent_streams': MAX_CONCURRENT_CALLS,
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.max_connection_age_ms': MAX_CONNECTION_AGE_MS,
   });
   const { log, monitoring = createMonitoring() } = options;
   const calls = createCalls({ log, monitoring });

@@ -114,7 +114,7 @@ export async function startDelivering(
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
   const shown = { engine: loop.engine, view, lateAnswers, leases, halted: () => reader.halted() };
-  addEngineMetrics(monitoring, { ...shown, limits: DEFAULT_LIMITS });
+  addEngineMetrics(monitoring, { ...shown, limits: options.limits });
   addReadinessChecks(monitoring, shown);
   try {
     await leases.start(keeper.holder);
