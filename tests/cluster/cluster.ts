@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Addresses } from '../system/system.ts';
 import { createCopy } from './copy.ts';
 import type { Copy, CopyListener } from './copy.ts';
-import { SERVICES, settingsAt, toAddresses } from './places.ts';
+import { metricsPlaceOf, SERVICES, settingsAt, toAddresses } from './places.ts';
 import type { Places, Service } from './places.ts';
 
 /** Copies of the four services as processes of this machine, on a Postgres and a Kafka they share. */
@@ -38,18 +38,16 @@ const POLL_MS = 20;
 /** Makes a cluster of processes. They are not started yet. */
 export function createCluster(options: ClusterOptions, listener: CopyListener): Cluster {
   const { folder, places, env, databaseUrl } = options;
-  const create = (service: Service, place: string, index: number): Copy => {
-    const name = `${service}-${index + 1}`;
+  const create = ({ name, service, place }: Seat, index: number): Copy => {
     const settings = {
       ...env,
       ...settingsAt(places, service, place),
+      ...metricsSettings(env, index),
       BILLHOOK_DATABASE_URL: withApplicationName(databaseUrl, name),
     };
     return createCopy({ name, service, place, folder, env: settings }, listener);
   };
-  const copies = SERVICES.flatMap((service) =>
-    places[service].map((place, index) => create(service, place, index)),
-  );
+  const copies = seatsOf(places).map(create);
   const copiesOf = (service: Service) => copies.filter((copy) => copy.service === service);
 
   return {
@@ -73,6 +71,20 @@ export function createCluster(options: ClusterOptions, listener: CopyListener): 
       await Promise.all(copies.map((copy) => copy.kill()));
     },
   };
+}
+
+interface Seat extends Pick<Copy, 'name' | 'service' | 'place'> {}
+
+function seatsOf(places: Places): readonly Seat[] {
+  return SERVICES.flatMap((service) =>
+    places[service].map((place, index) => ({ name: `${service}-${index + 1}`, service, place })),
+  );
+}
+
+/** Two copies cannot serve their metrics at one place. */
+function metricsSettings(env: NodeJS.ProcessEnv, index: number): NodeJS.ProcessEnv {
+  const first = env['BILLHOOK_METRICS_ADDR'];
+  return first ? { BILLHOOK_METRICS_ADDR: metricsPlaceOf(first, index) } : {};
 }
 
 /** Shown in `pg_stat_activity`: so it can be seen which copy a session belongs to. */

@@ -9,17 +9,19 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EmbeddedKafkaError } from '@billhook/embedded-kafka';
 import { EmbeddedPostgresError } from '@billhook/embedded-postgres';
-import { announce, ConfigurationError, runProcess } from '@billhook/runtime';
+import { announce, ConfigurationError, readSettings, runProcess } from '@billhook/runtime';
 import type { ProcessConfiguration, Stoppable } from '@billhook/runtime';
 import type { CopyListener } from './copy.ts';
 import { openLocalCluster } from './local-cluster.ts';
-import { fixedPlaces, SERVICES } from './places.ts';
+import { fixedPlaces, metricsPlaceOf, SERVICES } from './places.ts';
 import { READY_LINE } from '../system/service-process.ts';
 
 interface ClusterConfiguration extends ProcessConfiguration {
   /** Of each service. */
   readonly copies: number;
   readonly dataDir: string;
+  /** Where the first copy serves its metrics; undefined when none does. */
+  readonly firstMetricsPlace: string | undefined;
 }
 
 const DEFAULT_COPIES = '2';
@@ -56,6 +58,7 @@ function readArguments(args: readonly string[]): ClusterConfiguration {
   return {
     copies: Number(copies),
     dataDir: resolve(dataDir),
+    firstMetricsPlace: readSettings(process.env).metricsAddr?.text,
     logLevel: 'warn',
     shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
   };
@@ -79,14 +82,20 @@ function parse(args: readonly string[]): { readonly copies: string; readonly dat
   }
 }
 
-async function startCluster({ copies, dataDir }: ClusterConfiguration): Promise<Stoppable> {
+async function startCluster(configuration: ClusterConfiguration): Promise<Stoppable> {
+  const { copies, dataDir, firstMetricsPlace } = configuration;
   const places = fixedPlaces({
     subscription: copies,
     invoice: copies,
     dispatcher: copies,
     gateway: copies,
   });
-  for (const place of SERVICES.flatMap((service) => places[service])) await expectFree(place);
+  const taken = SERVICES.flatMap((service) => places[service]);
+  const metricsPlaces =
+    firstMetricsPlace === undefined
+      ? []
+      : taken.map((_, index) => metricsPlaceOf(firstMetricsPlace, index));
+  for (const place of [...taken, ...metricsPlaces]) await expectFree(place);
   await mkdir(dataDir, { recursive: true });
   const options = {
     folder: dataDir,
@@ -104,7 +113,11 @@ async function startCluster({ copies, dataDir }: ClusterConfiguration): Promise<
     await local.stop();
     throw error;
   }
-  for (const { name, place } of local.cluster.copies) announce(`${name} listening on ${place}`);
+  for (const [index, { name, place }] of local.cluster.copies.entries()) {
+    const metricsPlace = metricsPlaces[index];
+    const metrics = metricsPlace === undefined ? '' : `, metrics on ${metricsPlace}`;
+    announce(`${name} listening on ${place}${metrics}`);
+  }
   announce(READY_LINE);
   return {
     async stop() {

@@ -59,6 +59,16 @@ export function settingsAt(places: Places, service: Service, place: string): Sys
   };
 }
 
+/**
+ * Where a copy serves its metrics: the first one at the place that is configured, the others at the
+ * ports that follow.
+ *
+ * @param index counts the copies of all services, in the order in which they are started.
+ */
+export function metricsPlaceOf(first: string, index: number): string {
+  return first.replace(/[1-9]\d*$/, (port) => String(Number(port) + index));
+}
+
 function placesOf(portsOf: (service: Service) => readonly number[]): Places {
   const at = (service: Service) => portsOf(service).map((port) => `127.0.0.1:${port}`);
   return {
