@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describeSettings } from '@billhook/runtime';
 import { expect, test } from 'vitest';
@@ -64,6 +64,17 @@ test('every file that a document names exists', () => {
 
 test.each(['ARCHITECTURE.md', 'docs/operations.md'])('%s keeps to 200 lines', (document) => {
   expect(read(document).split('\n').length).toBeLessThanOrEqual(200);
+});
+
+test('every link from one document to another leads somewhere', () => {
+  const links = ['', 'docs/', 'docs/decisions/'].flatMap((folder) =>
+    readdirSync(`${root}${folder}`)
+      .filter((name) => name.endsWith('.md'))
+      .flatMap((name) => [...read(folder + name).matchAll(/\]\((?!https?:)([^)#]+)/g)])
+      .map(([, target = '']) => folder + target),
+  );
+  expect(links.length).toBeGreaterThan(3);
+  for (const link of links) expect(existsSync(root + link), link).toBe(true);
 });
 
 test('every log line and metric that the operations name is in the code', () => {
