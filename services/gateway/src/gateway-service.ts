@@ -50,7 +50,7 @@ export async function startGatewayService(
   };
   deps.monitoring.addCheck(async () => describeAway(await checkBackends()));
   const app = await createRestServer(
-    { webhooks, pinger, backends: { check: checkBackends }, log: deps.log },
+    { webhooks, pinger, backends: { check: checkBackends }, ...deps },
     config.version,
   );
   try {

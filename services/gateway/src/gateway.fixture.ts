@@ -42,10 +42,10 @@ export function startDeliveryServer(ping: PingHandler): Promise<GrpcServer> {
 }
 
 /** Starts a gateway; a service without an address is away. */
-export function startGateway(targets: {
-  readonly subscription?: string;
-  readonly delivery?: string;
-}): Promise<RunningService> {
+export function startGateway(
+  targets: { readonly subscription?: string; readonly delivery?: string },
+  monitoring = createMonitoring(),
+): Promise<RunningService> {
   const config = {
     httpAddr: anyPort,
     subscriptionTarget: targets.subscription ?? nowhere,
@@ -55,7 +55,7 @@ export function startGateway(targets: {
     logLevel: 'silent',
     version: '0.0.0-test',
   };
-  return startGatewayService(config, { log, monitoring: createMonitoring() });
+  return startGatewayService(config, { log, monitoring });
 }
 
 /** Answers registrations as a subscription service does that knows no endpoint yet. */

@@ -1,4 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Monitoring } from '@billhook/metrics';
 import type { Log } from '@billhook/runtime';
 import { fastify } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
@@ -11,6 +12,7 @@ import { addOpenApiRoute, collectOpenApi } from './openapi.ts';
 import { addPingRoute } from './ping.ts';
 import type { Pinger } from './ping.ts';
 import { addSafetyHeaders, BODY_LIMIT_BYTES, checkRequestLine } from './request-checks.ts';
+import { measureRequests } from './request-metrics.ts';
 import { answerUnroutedRequests } from './routing.ts';
 import { addWebhookRoutes } from './webhooks.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -42,6 +44,7 @@ export interface RestServerDependencies {
   readonly pinger: Pinger;
   readonly backends: Backends;
   readonly log: Log;
+  readonly monitoring: Monitoring;
 }
 
 /**
@@ -60,6 +63,7 @@ export async function createRestServer(
   // What a schema does not name must not vanish from an answer in silence.
   app.setSerializerCompiler(() => JSON.stringify);
 
+  measureRequests(app, deps.monitoring);
   answerErrorsAsProblems(app, deps.log);
   answerExpectations(app.server);
   app.addHook('onRequest', addSafetyHeaders);
