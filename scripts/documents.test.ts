@@ -77,6 +77,15 @@ test('every link from one document to another leads somewhere', () => {
   for (const link of links) expect(existsSync(root + link), link).toBe(true);
 });
 
+test('every metric that the operations name is in the list of metrics', () => {
+  const listed = tableRows(read('docs/metrics.md')).map(([metric]) => metric);
+  const named = [...read('docs/operations.md').matchAll(/`(billhook_\w+)`/g)].map(
+    ([, metric]) => metric,
+  );
+  expect(named.length).toBeGreaterThan(8);
+  expect(listed).toEqual(expect.arrayContaining(named));
+});
+
 test('every log line and metric that the operations name is in the code', () => {
   const sources = globSync('{libs,services}/*/src/**/*.ts', { cwd: root })
     .filter((file) => !file.includes('.test.') && !file.includes('.fixture.'))
