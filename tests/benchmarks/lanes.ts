@@ -9,11 +9,16 @@ import type { LocalCluster } from '../cluster/local-cluster.ts';
 import { chooseFreePlaces } from '../cluster/places.ts';
 import { findFreePorts } from '../system/free-ports.ts';
 import { createRestCalls } from '../system/rest-calls.ts';
-import { createInvoices } from './load.ts';
-import { connectionsTo, cpuSecondsOf, residentMegabytes } from './process-usage.ts';
-import { startReceiver } from './receiver.ts';
+import type { BenchmarkRun, Row } from './benchmark.ts';
+import { openInvoiceLoad } from './load/invoices.ts';
+import { connectionsTo, cpuSecondsOf, residentMegabytes } from './measuring/process-usage.ts';
+import { startReceiver } from './receiver/receiver.ts';
 
-const LANES = [16, 64, 256, 512, 1_024] as const;
+const LANES = {
+  quick: [16],
+  usual: [16, 64, 256, 512, 1_024],
+  full: [16, 64, 256, 512, 1_024],
+} as const;
 
 /** So many that every lane gets some of them: a lane connects when it has something to send. */
 const FIRST_EVENTS_PER_LANE = 12;
@@ -21,10 +26,9 @@ const MUTATIONS = 10_000;
 const CONCURRENCY = 128;
 const POLL_MS = 20;
 const REST_MS = 10_000;
-const QUIET_MS = 60_000;
 
 /** What so many lanes cost, with one copy of each service. */
-export interface LanesRow {
+interface LanesRow {
   readonly lanes: number;
   /** From the start of the services until the relay and the dispatcher own all lanes. */
   readonly ownedSeconds: number;
@@ -44,20 +48,20 @@ export interface LanesRow {
 }
 
 /** Events from the invoice service through Kafka to one endpoint, with more and more lanes. */
-export async function measureLanes(): Promise<LanesRow[]> {
-  const rows: LanesRow[] = [];
-  for (const lanes of LANES) {
-    const row = await measureCluster(lanes);
-    console.log(JSON.stringify(row));
-    rows.push(row);
+export async function measureLanes(run: BenchmarkRun): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const lanes of LANES[run.size]) {
+    const row = await measureCluster(run, lanes);
+    run.say(JSON.stringify(row));
+    rows.push({ ...row });
   }
   return rows;
 }
 
-async function measureCluster(lanes: number): Promise<LanesRow> {
+async function measureCluster(run: BenchmarkRun, lanes: number): Promise<LanesRow> {
   await using cleanUp = new AsyncDisposableStack();
-  const receiver = await startReceiver();
-  cleanUp.defer(() => receiver.close());
+  run.opened.use(cleanUp);
+  await using receiver = await startReceiver(run);
   const { local, brokerPort } = await openCluster(lanes, cleanUp);
   const pool = openPool(local);
   cleanUp.defer(() => pool.end());
@@ -72,14 +76,19 @@ async function measureCluster(lanes: number): Promise<LanesRow> {
   const ownedSeconds = secondsSince(startedAtMs);
 
   const { addresses } = cluster;
-  await createRestCalls(addresses.gateway).register('*', `${receiver.origin}/ok`);
+  const path = '/ok';
+  const { secret = '' } = await createRestCalls(addresses.gateway).register(
+    '*',
+    `${receiver.origins[0]}${path}`,
+  );
+  await receiver.expect([{ path, secret }]);
+  using load = openInvoiceLoad(addresses.invoice);
   const first = FIRST_EVENTS_PER_LANE * lanes;
-  await createInvoices(addresses.invoice, { mutations: first, concurrency: CONCURRENCY });
-  await receiver.waitFor('/ok', first, QUIET_MS);
+  await load.create({ mutations: first, concurrency: CONCURRENCY });
+  await receiver.waitFor(first);
   startedAtMs = performance.now();
-  await createInvoices(addresses.invoice, { mutations: MUTATIONS, concurrency: CONCURRENCY });
-  const arrived = await receiver.waitFor('/ok', first + MUTATIONS, QUIET_MS);
-  if (arrived < first + MUTATIONS) throw new Error('webhooks are missing');
+  await load.create({ mutations: MUTATIONS, concurrency: CONCURRENCY });
+  await receiver.waitFor(first + MUTATIONS);
   const seconds = secondsSince(startedAtMs);
 
   const pids = [invoice.pid ?? 0, dispatcher.pid ?? 0, broker.pid ?? 0] as const;

@@ -1,84 +1,126 @@
-import { createStandalone } from '../system/standalone.ts';
-import { createRestCalls } from '../system/rest-calls.ts';
-import { createInvoices } from './load.ts';
-import { cpuSecondsOf, residentMegabytes } from './process-usage.ts';
-import { startReceiver } from './receiver.ts';
+import type { BenchmarkRun, Row } from './benchmark.ts';
+import { openInvoiceLoad } from './load/invoices.ts';
+import type { InvoiceLoad } from './load/invoices.ts';
+import { startRawSender } from './load/raw-sender.ts';
+import type { RawSender } from './load/raw-sender.ts';
+import { startCost } from './measuring/cost.ts';
+import {
+  cpuSecondsPer1000,
+  inTurns,
+  megabytesOf,
+  perSecond,
+  rateRatio,
+} from './measuring/rounds.ts';
+import type { Sample } from './measuring/rounds.ts';
+import { spread } from './measuring/spread.ts';
+import type { Latencies } from './measuring/spread.ts';
+import { startReceiver } from './receiver/receiver.ts';
+import type { Receiver } from './receiver/receiver.ts';
+import { ofDefaultTenant, registerEndpoints, unregisterEndpoints } from './systems/endpoints.ts';
+import type { MeasuredSystem } from './systems/measured-system.ts';
+import { openStandalone } from './systems/standalone.ts';
+import { untilNothingWaits } from './systems/waiting.ts';
 
-const WARM_UP = 2_000;
-const MUTATIONS = 20_000;
-const CONCURRENCY = 128;
-const ROUNDS = 3;
-const QUIET_MS = 20_000;
+const ENDPOINTS = [1, 10] as const;
+const CONCURRENCIES = [32, 128] as const;
+const MUTATIONS = { quick: 2_000, usual: 20_000, full: 100_000 } as const;
+const ROUNDS = { quick: 1, usual: 3, full: 5 } as const;
+const MICROSECONDS = 1_000_000;
 
-/** One round, with what it cost. */
-export interface ThroughputRow {
+interface Setting {
   readonly endpoints: number;
-  readonly mutationsPerSecond: number;
-  /** Until every webhook has arrived. */
-  readonly eventsPerSecond: number;
-  readonly deliveriesPerSecond: number;
-  /** All our processes and Postgres. */
-  readonly cpuSecondsPer1000Deliveries: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly residentMegabytes: number;
+  readonly concurrency: number;
+  readonly mutations: number;
 }
 
-/** CreateInvoice over gRPC until every webhook has arrived, at 1 and at 10 endpoints. */
-export async function measureThroughput(): Promise<ThroughputRow[]> {
-  const rows: ThroughputRow[] = [];
-  for (const endpoints of [1, 10]) {
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const row = await measureRound(endpoints);
-      console.log(JSON.stringify(row));
-      rows.push(row);
+interface ThroughputSample extends Sample {
+  /** From the call of the mutation to the webhook. */
+  readonly latencies: Latencies | undefined;
+}
+
+interface Measured {
+  readonly system: MeasuredSystem;
+  readonly receiver: Receiver;
+  readonly load: InvoiceLoad;
+  readonly raw: RawSender;
+}
+
+/**
+ * CreateInvoice over gRPC until every webhook has arrived, with everything on this machine: the client,
+ * the system, Postgres and the receiver. In turns with it, the same without endpoints, so that nothing
+ * is sent, and a process that does nothing but send as many webhooks.
+ */
+export async function measureThroughput(run: BenchmarkRun): Promise<readonly Row[]> {
+  await using system = await openStandalone(run);
+  const receiver = await startReceiver(run, { ports: Math.max(...ENDPOINTS) });
+  const raw = await startRawSender(run, receiver);
+  using load = openInvoiceLoad(system.addresses.invoice);
+  const measured = { system, receiver, load, raw };
+  const mutations = MUTATIONS[run.size];
+  // So that the machine code of the hot paths is there before anything counts.
+  await measureOnce(measured, { endpoints: Math.max(...ENDPOINTS), concurrency: 32, mutations });
+  await raw.send(mutations);
+
+  const rows: Row[] = [];
+  for (const endpoints of ENDPOINTS) {
+    for (const concurrency of CONCURRENCIES) {
+      run.say(`${endpoints} endpoints, concurrency ${concurrency}`);
+      const rounds = run.rounds ?? ROUNDS[run.size];
+      rows.push(await measureSetting(measured, { endpoints, concurrency, mutations }, rounds));
     }
   }
   return rows;
 }
 
-async function measureRound(endpoints: number): Promise<ThroughputRow> {
-  const receiver = await startReceiver();
-  const system = await createStandalone({ BILLHOOK_LOG_LEVEL: 'error' });
-  try {
-    await system.start();
-    const rest = createRestCalls(system.addresses.gateway);
-    const paths = Array.from({ length: endpoints }, (_, index) => `/ok-${index}`);
-    for (const path of paths) await rest.register('*', receiver.origin + path);
-    const arrived = (count: number): Promise<number[]> =>
-      Promise.all(paths.map((path) => receiver.waitFor(path, count, QUIET_MS)));
-    const target = system.addresses.invoice;
-    await createInvoices(target, { mutations: WARM_UP, concurrency: CONCURRENCY });
-    await arrived(WARM_UP);
-
-    const pids = [system.pid(), await system.postgresPid()];
-    const cpuBefore = cpuSecondsOf(pids);
-    const sampled = (await receiver.report()).latenciesMs.length;
-    const startedAtMs = performance.now();
-    const load = await createInvoices(target, { mutations: MUTATIONS, concurrency: CONCURRENCY });
-    const counts = await arrived(WARM_UP + MUTATIONS);
-    const seconds = (performance.now() - startedAtMs) / 1_000;
-    if (counts.some((count) => count < WARM_UP + MUTATIONS))
-      throw new Error('webhooks are missing');
-    const deliveries = MUTATIONS * endpoints;
-    const { latenciesMs } = await receiver.report();
-    const latencies = latenciesMs.slice(sampled).toSorted((one, other) => one - other);
-    return {
-      endpoints,
-      mutationsPerSecond: Math.round(load.mutations / load.seconds),
-      eventsPerSecond: Math.round(MUTATIONS / seconds),
-      deliveriesPerSecond: Math.round(deliveries / seconds),
-      cpuSecondsPer1000Deliveries: round3(((cpuSecondsOf(pids) - cpuBefore) / deliveries) * 1_000),
-      p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? Number.NaN,
-      p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN,
-      residentMegabytes: residentMegabytes(system.pid()),
-    };
-  } finally {
-    await system.remove();
-    receiver.close();
-  }
+async function measureSetting(measured: Measured, setting: Setting, rounds: number): Promise<Row> {
+  const { endpoints, concurrency, mutations } = setting;
+  const measureRaw = async (): Promise<ThroughputSample> => {
+    return { ...(await measured.raw.send(mutations * endpoints)), latencies: undefined };
+  };
+  const [delivered = [], unsent = [], raw = []] = await inTurns(rounds, [
+    () => measureOnce(measured, setting),
+    () => measureOnce(measured, { ...setting, endpoints: 0 }),
+    measureRaw,
+  ]);
+  const events = delivered.map((sample) => ({ ...sample, units: mutations }));
+  return {
+    endpoints,
+    concurrency,
+    eventsPerSecond: perSecond(events),
+    deliveriesPerSecond: perSecond(delivered),
+    eventsPerSecondWithoutEndpoints: perSecond(unsent),
+    rawDeliveriesPerSecond: perSecond(raw),
+    ratioToWithoutEndpoints: rateRatio(events, unsent),
+    ratioToRaw: rateRatio(delivered, raw),
+    cpuSecondsPer1000Deliveries: cpuSecondsPer1000(delivered),
+    cpuSecondsPer1000EventsWithoutEndpoints: cpuSecondsPer1000(unsent),
+    cpuSecondsPer1000RawDeliveries: cpuSecondsPer1000(raw),
+    p50Ms: spread(delivered.map(({ latencies }) => latencies?.p50Ms ?? Number.NaN)),
+    p99Ms: spread(delivered.map(({ latencies }) => latencies?.p99Ms ?? Number.NaN)),
+    billhookMegabytes: megabytesOf(delivered, 'billhook'),
+    postgresMegabytes: megabytesOf(delivered, 'postgres'),
+  };
 }
 
-function round3(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
+/** Without endpoints the time ends with the last answer, with them with the last webhook. */
+async function measureOnce(
+  { system, receiver, load }: Measured,
+  { endpoints, concurrency, mutations }: Setting,
+): Promise<ThroughputSample> {
+  await receiver.reset();
+  const registered = await registerEndpoints(system, receiver, ofDefaultTenant(endpoints));
+  const endCost = startCost(system.processes());
+  const { startedAtMicros, seconds } = await load.create({ mutations, concurrency });
+  const report = endpoints === 0 ? undefined : await receiver.waitFor(mutations);
+  // What is recorded after the last webhook belongs to the cost.
+  await untilNothingWaits(system);
+  const cost = endCost();
+  await unregisterEndpoints(system, receiver, registered);
+  return {
+    units: mutations * Math.max(endpoints, 1),
+    seconds:
+      report === undefined ? seconds : (report.lastAtMicros - startedAtMicros) / MICROSECONDS,
+    cost,
+    latencies: report?.latencies,
+  };
 }

@@ -15,26 +15,23 @@ interface ProcessStat {
  * @returns seconds, in user and system mode.
  */
 export function cpuSecondsOf(pids: readonly number[]): number {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => readStat(Number(name)));
-  const wanted = new Set(pids);
-  let grown = true;
-  while (grown) {
-    const before = wanted.size;
-    for (const { pid, parentPid } of all) if (wanted.has(parentPid)) wanted.add(pid);
-    grown = wanted.size > before;
-  }
-  return all
-    .filter(({ pid }) => wanted.has(pid))
-    .reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+  return familyOf(pids).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
 }
 
 /** The memory that a process has in RAM now, in megabytes. */
 export function residentMegabytes(pid: number): number {
-  const [, kilobytes = '0'] =
-    /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Math.round(Number(kilobytes) / 1_024);
+  return readMegabytes(pid, 'status', /^VmRSS:\s+(\d+) kB/m);
+}
+
+/**
+ * The memory that processes and all that descends from them have in RAM now, in megabytes. What they
+ * share, as sessions of Postgres do, is counted once. See proc_pid_smaps(5).
+ */
+export function sharedMegabytes(pids: readonly number[]): number {
+  const parts = familyOf(pids).map(({ pid }) =>
+    readMegabytes(pid, 'smaps_rollup', /^Pss:\s+(\d+) kB/m),
+  );
+  return parts.reduce((sum, megabytes) => sum + megabytes, 0);
 }
 
 /** How many TCP connections a process has to a port of this machine. See proc_pid_net(5). */
@@ -50,6 +47,31 @@ export function connectionsTo(port: number, pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).filter((descriptor) => {
     return sockets.has(linkOf(`/proc/${pid}/fd/${descriptor}`));
   }).length;
+}
+
+/** The processes themselves, and all that descends from them. */
+function familyOf(pids: readonly number[]): readonly ProcessStat[] {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readStat(Number(name)));
+  const wanted = new Set(pids);
+  let grown = true;
+  while (grown) {
+    const before = wanted.size;
+    for (const { pid, parentPid } of all) if (wanted.has(parentPid)) wanted.add(pid);
+    grown = wanted.size > before;
+  }
+  return all.filter(({ pid }) => wanted.has(pid));
+}
+
+/** @returns 0 for a process that has ended meanwhile. */
+function readMegabytes(pid: number, file: string, pattern: RegExp): number {
+  try {
+    const [, kilobytes = '0'] = pattern.exec(readFileSync(`/proc/${pid}/${file}`, 'utf8')) ?? [];
+    return Math.round(Number(kilobytes) / 1_024);
+  } catch {
+    return 0;
+  }
 }
 
 /** A descriptor may be closed between being listed and being looked at. */
