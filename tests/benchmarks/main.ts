@@ -9,10 +9,12 @@ import { describeMachine, showMachine } from './measuring/machine.ts';
 import type { Machine } from './measuring/machine.ts';
 import { formatTable } from './measuring/table.ts';
 import { measureLanes } from './lanes.ts';
+import { measureNeighbours } from './neighbours.ts';
 import { measureThroughput } from './throughput.ts';
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   throughput: measureThroughput,
+  neighbours: measureNeighbours,
   lanes: measureLanes,
 };
 

@@ -1,0 +1,141 @@
+import { findFreePorts } from '../system/free-ports.ts';
+import type { BenchmarkRun, Row } from './benchmark.ts';
+import { openInvoiceLoad } from './load/invoices.ts';
+import { startCost } from './measuring/cost.ts';
+import {
+  cpuSecondsPer1000,
+  inTurns,
+  megabytesOf,
+  perSecond,
+  rateRatio,
+} from './measuring/rounds.ts';
+import type { Sample } from './measuring/rounds.ts';
+import { ratios, spread } from './measuring/spread.ts';
+import type { Latencies } from './measuring/spread.ts';
+import { BEHAVIOURS } from './receiver/behaviours.ts';
+import type { Behaviour } from './receiver/behaviours.ts';
+import { startReceiver } from './receiver/receiver.ts';
+import { ofDefaultTenant, registerEndpoints, unregisterEndpoints } from './systems/endpoints.ts';
+import { untilNothingWaits } from './systems/waiting.ts';
+import { openStandalone } from './systems/standalone.ts';
+
+/** What the tenth endpoint is: `dead` is a port on which nobody listens. */
+type Neighbour = Exclude<Behaviour, 'good'> | 'dead';
+
+const NEIGHBOURS: readonly Neighbour[] = [
+  'dead',
+  ...BEHAVIOURS.filter((behaviour) => behaviour !== 'good'),
+];
+
+const HEALTHY = 9;
+/** Well below what two cores take, so that what is seen is the neighbour and not the load. */
+const PER_SECOND = 300;
+const SECONDS = { quick: 3, usual: 15, full: 60 } as const;
+const ROUNDS = { quick: 1, usual: 3, full: 5 } as const;
+const WARM_UP_SECONDS = 5;
+const MICROSECONDS = 1_000_000;
+
+/** Short and tried often: the worse for the neighbours. */
+const DEADLINE_SECONDS = 2;
+const SETTINGS = {
+  BILLHOOK_DELIVERY_TIMEOUT: `${DEADLINE_SECONDS}s`,
+  BILLHOOK_RETRY_SCHEDULE: Array<string>(50).fill('1s').join(','),
+};
+
+interface NeighbourSample extends Sample {
+  readonly latencies: Latencies;
+  /** What came more than once. */
+  readonly repeats: number;
+}
+
+/**
+ * Nine healthy endpoints at a fixed rate of mutations, alone and beside a tenth that is bad, in turns
+ * on one system for each way of being bad.
+ */
+export async function measureNeighbours(run: BenchmarkRun): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const neighbour of NEIGHBOURS) {
+    run.say(`beside a neighbour that is ${neighbour}`);
+    rows.push(await measureNeighbour(run, neighbour));
+  }
+  return rows;
+}
+
+async function measureNeighbour(run: BenchmarkRun, neighbour: Neighbour): Promise<Row> {
+  await using system = await openStandalone(run, SETTINGS);
+  await using healthy = await startReceiver(run, { ports: HEALTHY });
+  await using bad = await startNeighbour(run, neighbour);
+  using load = openInvoiceLoad(system.addresses.invoice);
+  await registerEndpoints(system, healthy, ofDefaultTenant(HEALTHY));
+
+  async function offer(seconds: number): Promise<NeighbourSample> {
+    await healthy.reset();
+    const endCost = startCost(system.processes());
+    const { mutations, startedAtMicros } = await load.offer({ perSecond: PER_SECOND, seconds });
+    const report = await healthy.waitFor(mutations);
+    return {
+      units: HEALTHY * mutations,
+      repeats: report.requests - HEALTHY * mutations,
+      seconds: (report.lastAtMicros - startedAtMicros) / MICROSECONDS,
+      cost: endCost(),
+      latencies: report.latencies,
+    };
+  }
+
+  const seconds = SECONDS[run.size];
+  const measureAlone = () => offer(seconds);
+  const measureBeside = async (): Promise<NeighbourSample> => {
+    const endpoints = await registerEndpoints(system, bad, ofDefaultTenant(1));
+    const sample = await offer(seconds);
+    await unregisterEndpoints(system, bad, endpoints);
+    await untilNothingWaits(system);
+    return sample;
+  };
+  await offer(WARM_UP_SECONDS);
+  const rounds = run.rounds ?? ROUNDS[run.size];
+  const [alone = [], beside = []] = await inTurns(rounds, [measureAlone, measureBeside]);
+  return toRow(neighbour, alone, beside);
+}
+
+function toRow(
+  neighbour: Neighbour,
+  alone: readonly NeighbourSample[],
+  beside: readonly NeighbourSample[],
+): Row {
+  const p99 = (samples: readonly NeighbourSample[]) => samples.map((one) => one.latencies.p99Ms);
+  const p50 = (samples: readonly NeighbourSample[]) => samples.map((one) => one.latencies.p50Ms);
+  return {
+    neighbour,
+    deliveriesPerSecondAlone: perSecond(alone),
+    deliveriesPerSecond: perSecond(beside),
+    rateRatio: rateRatio(beside, alone),
+    p50MsAlone: spread(p50(alone)),
+    p50Ms: spread(p50(beside)),
+    p99MsAlone: spread(p99(alone)),
+    p99Ms: spread(p99(beside)),
+    p99Ratio: ratios(p99(beside), p99(alone)),
+    repeats: beside.reduce((sum, sample) => sum + sample.repeats, 0),
+    cpuSecondsPer1000Alone: cpuSecondsPer1000(alone),
+    cpuSecondsPer1000: cpuSecondsPer1000(beside),
+    billhookMegabytes: megabytesOf(beside, 'billhook'),
+  };
+}
+
+/** What is registered as the tenth endpoint, in a process of its own. */
+interface NeighbourReceiver extends AsyncDisposable {
+  readonly origins: readonly string[];
+  expect(): Promise<void>;
+  forget(): Promise<void>;
+}
+
+async function startNeighbour(run: BenchmarkRun, neighbour: Neighbour): Promise<NeighbourReceiver> {
+  // Nobody asks it what came.
+  const silent = { expect: () => Promise.resolve(), forget: () => Promise.resolve() };
+  if (neighbour === 'dead') {
+    const [port] = await findFreePorts(1);
+    const origins = [`http://127.0.0.1:${port}`];
+    return { ...silent, origins, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const deadlineMs = DEADLINE_SECONDS * 1_000;
+  return { ...(await startReceiver(run, { behaviour: neighbour, deadlineMs })), ...silent };
+}
