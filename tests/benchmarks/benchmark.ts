@@ -17,5 +17,10 @@ export interface BenchmarkRun {
 /** A line of the table. Every line of a table has the same names, which end in their units. */
 export type Row = Readonly<Record<string, string | number | Spread>>;
 
+export interface Table {
+  readonly title: string;
+  readonly rows: readonly Row[];
+}
+
 /** Measures something, and what bounds it, in the same run. */
-export type Benchmark = (run: BenchmarkRun) => Promise<readonly Row[]>;
+export type Benchmark = (run: BenchmarkRun) => Promise<readonly Table[]>;

@@ -9,7 +9,7 @@ import type { LocalCluster } from '../cluster/local-cluster.ts';
 import { chooseFreePlaces } from '../cluster/places.ts';
 import { findFreePorts } from '../system/free-ports.ts';
 import { createRestCalls } from '../system/rest-calls.ts';
-import type { BenchmarkRun, Row } from './benchmark.ts';
+import type { BenchmarkRun, Row, Table } from './benchmark.ts';
 import { openInvoiceLoad } from './load/invoices.ts';
 import { connectionsTo, cpuSecondsOf, residentMegabytes } from './measuring/process-usage.ts';
 import { startReceiver } from './receiver/receiver.ts';
@@ -48,14 +48,14 @@ interface LanesRow {
 }
 
 /** Events from the invoice service through Kafka to one endpoint, with more and more lanes. */
-export async function measureLanes(run: BenchmarkRun): Promise<readonly Row[]> {
+export async function measureLanes(run: BenchmarkRun): Promise<readonly Table[]> {
   const rows: Row[] = [];
   for (const lanes of LANES[run.size]) {
     const row = await measureCluster(run, lanes);
     run.say(JSON.stringify(row));
     rows.push({ ...row });
   }
-  return rows;
+  return [{ title: 'What lanes cost', rows }];
 }
 
 async function measureCluster(run: BenchmarkRun, lanes: number): Promise<LanesRow> {

@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Benchmark, BenchmarkRun, Row } from './benchmark.ts';
+import type { Benchmark, BenchmarkRun, Table } from './benchmark.ts';
+import { measureBacklog } from './backlog.ts';
 import { describeMachine, showMachine } from './measuring/machine.ts';
 import type { Machine } from './measuring/machine.ts';
 import { formatTable } from './measuring/table.ts';
@@ -15,6 +16,7 @@ import { measureThroughput } from './throughput.ts';
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   throughput: measureThroughput,
   neighbours: measureNeighbours,
+  backlog: measureBacklog,
   lanes: measureLanes,
 };
 
@@ -74,13 +76,13 @@ async function run({ measure, size, rounds, name, json }: Asked): Promise<number
   }
   const measuring = measure({ size, rounds, opened, say });
   try {
-    const rows = await Promise.race([measuring, interrupted.promise]);
-    if (rows === 'interrupted') {
+    const tables = await Promise.race([measuring, interrupted.promise]);
+    if (tables === 'interrupted') {
       // What it is doing fails as soon as what it needs is closed.
       measuring.catch(() => undefined);
       return EXIT_CODE.interrupted;
     }
-    show(rows, { name, size, json, machine });
+    show(tables, { name, size, json, machine });
     return EXIT_CODE.done;
   } catch (error) {
     console.error(error);
@@ -91,12 +93,13 @@ async function run({ measure, size, rounds, name, json }: Asked): Promise<number
 }
 
 function show(
-  rows: readonly Row[],
+  tables: readonly Table[],
   { name, size, json, machine }: Pick<Asked, 'name' | 'size' | 'json'> & { machine: Machine },
 ): void {
-  console.log(`\n${name} (${size}): ${showMachine(machine)}\n\n${formatTable(rows)}`);
+  console.log(`\n${name} (${size}): ${showMachine(machine)}`);
+  for (const { title, rows } of tables) console.log(`\n${title}\n\n${formatTable(rows)}`);
   if (json === undefined) return;
-  const text = JSON.stringify({ name, size, machine, rows }, shorten, JSON_INDENT);
+  const text = JSON.stringify({ name, size, machine, tables }, shorten, JSON_INDENT);
   writeFileSync(json, `${text}\n`);
 }
 

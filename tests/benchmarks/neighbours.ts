@@ -1,5 +1,5 @@
 import { findFreePorts } from '../system/free-ports.ts';
-import type { BenchmarkRun, Row } from './benchmark.ts';
+import type { BenchmarkRun, Row, Table } from './benchmark.ts';
 import { openInvoiceLoad } from './load/invoices.ts';
 import { startCost } from './measuring/cost.ts';
 import {
@@ -52,13 +52,13 @@ interface NeighbourSample extends Sample {
  * Nine healthy endpoints at a fixed rate of mutations, alone and beside a tenth that is bad, in turns
  * on one system for each way of being bad.
  */
-export async function measureNeighbours(run: BenchmarkRun): Promise<readonly Row[]> {
+export async function measureNeighbours(run: BenchmarkRun): Promise<readonly Table[]> {
   const rows: Row[] = [];
   for (const neighbour of NEIGHBOURS) {
     run.say(`beside a neighbour that is ${neighbour}`);
     rows.push(await measureNeighbour(run, neighbour));
   }
-  return rows;
+  return [{ title: 'Nine healthy endpoints beside a tenth', rows }];
 }
 
 async function measureNeighbour(run: BenchmarkRun, neighbour: Neighbour): Promise<Row> {

@@ -1,4 +1,4 @@
-import type { BenchmarkRun, Row } from './benchmark.ts';
+import type { BenchmarkRun, Row, Table } from './benchmark.ts';
 import { openInvoiceLoad } from './load/invoices.ts';
 import type { InvoiceLoad } from './load/invoices.ts';
 import { startRawSender } from './load/raw-sender.ts';
@@ -50,10 +50,10 @@ interface Measured {
  * the system, Postgres and the receiver. In turns with it, the same without endpoints, so that nothing
  * is sent, and a process that does nothing but send as many webhooks.
  */
-export async function measureThroughput(run: BenchmarkRun): Promise<readonly Row[]> {
+export async function measureThroughput(run: BenchmarkRun): Promise<readonly Table[]> {
   await using system = await openStandalone(run);
-  const receiver = await startReceiver(run, { ports: Math.max(...ENDPOINTS) });
-  const raw = await startRawSender(run, receiver);
+  await using receiver = await startReceiver(run, { ports: Math.max(...ENDPOINTS) });
+  await using raw = await startRawSender(run, receiver);
   using load = openInvoiceLoad(system.addresses.invoice);
   const measured = { system, receiver, load, raw };
   const mutations = MUTATIONS[run.size];
@@ -69,7 +69,7 @@ export async function measureThroughput(run: BenchmarkRun): Promise<readonly Row
       rows.push(await measureSetting(measured, { endpoints, concurrency, mutations }, rounds));
     }
   }
-  return rows;
+  return [{ title: 'From the first call to the last webhook', rows }];
 }
 
 async function measureSetting(measured: Measured, setting: Setting, rounds: number): Promise<Row> {

@@ -26,7 +26,7 @@ interface RawResult {
 }
 
 /** Signs and POSTs, and nothing else: what one process could send at most. */
-export interface RawSender {
+export interface RawSender extends AsyncDisposable {
   /** As many deliveries as it can. */
   send(requests: number): Promise<Sample>;
   /** One after the other. */
@@ -65,5 +65,6 @@ export async function startRawSender(
     async sendOneByOne(requests) {
       return (await send(requests, 1)).latencies;
     },
+    [Symbol.asyncDispose]: () => helper[Symbol.asyncDispose](),
   };
 }

@@ -5,7 +5,7 @@ export interface Spread {
   readonly max: number;
 }
 
-/** Sums rounds up. */
+/** Sums rounds up; NaN where there were none. */
 export function spread(values: readonly number[]): Spread {
   const sorted = ascending(values);
   return {

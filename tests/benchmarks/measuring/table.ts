@@ -37,7 +37,7 @@ function show(cell: Cell | undefined): string {
 
 /** The median, and between which values the rounds lay. */
 function showSpread({ median, min, max }: Spread): string {
-  if (min === max) return showNumber(median);
+  if (min === max || Number.isNaN(median)) return showNumber(median);
   return `${showNumber(median)} (${showNumber(min)} to ${showNumber(max)})`;
 }
 

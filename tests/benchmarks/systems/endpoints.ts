@@ -5,6 +5,7 @@ import type { MeasuredSystem } from './measured-system.ts';
 
 /** An endpoint of the system that is measured. */
 export interface MeasuredEndpoint extends ReceivedEndpoint {
+  readonly endpointId: string;
   readonly tenant: string;
   readonly url: string;
 }
@@ -40,8 +41,8 @@ export async function registerEndpoints(
       const url = `${receiver.origins[made % receiver.origins.length]}${path}`;
       const request = { event: '*', url };
       const options = { tenant, timeoutMs: CALL_TIMEOUT_MS };
-      const { secret } = await call(client.register, request, options);
-      endpoints.push({ tenant, url, path, secret });
+      const { endpoint, secret } = await call(client.register, request, options);
+      endpoints.push({ endpointId: endpoint?.endpointId ?? '', tenant, url, path, secret });
     });
   } finally {
     client.close();
