@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Benchmark, BenchmarkRun, Table } from './benchmark.ts';
 import { measureBacklog } from './backlog.ts';
+import { measureDeliveries } from './deliveries.ts';
 import { describeMachine, showMachine } from './measuring/machine.ts';
 import type { Machine } from './measuring/machine.ts';
 import { formatTable } from './measuring/table.ts';
@@ -14,6 +15,7 @@ import { measureNeighbours } from './neighbours.ts';
 import { measureThroughput } from './throughput.ts';
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
+  deliveries: measureDeliveries,
   throughput: measureThroughput,
   neighbours: measureNeighbours,
   backlog: measureBacklog,

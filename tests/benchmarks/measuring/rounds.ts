@@ -41,6 +41,13 @@ export function cpuSecondsPer1000(samples: readonly Sample[]): Spread {
   return spread(samples.map(({ cost, units }) => (cost.cpuSeconds / units) * 1_000));
 }
 
+/** Of these, those of one group of processes. */
+export function cpuSecondsPer1000Of(samples: readonly Sample[], group: string): Spread {
+  return spread(
+    samples.map(({ cost, units }) => ((cost.cpuSecondsOf[group] ?? 0) / units) * 1_000),
+  );
+}
+
 /** The memory of a group of processes at the ends of the rounds. */
 export function megabytesOf(samples: readonly Sample[], group: string): Spread {
   return spread(samples.map(({ cost }) => cost.megabytesOf[group] ?? Number.NaN));
