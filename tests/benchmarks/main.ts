@@ -11,11 +11,13 @@ import { describeMachine, showMachine } from './measuring/machine.ts';
 import type { Machine } from './measuring/machine.ts';
 import { formatTable } from './measuring/table.ts';
 import { measureLanes } from './lanes.ts';
+import { measureMutations } from './mutations.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { measureThroughput } from './throughput.ts';
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   deliveries: measureDeliveries,
+  mutations: measureMutations,
   throughput: measureThroughput,
   neighbours: measureNeighbours,
   backlog: measureBacklog,
