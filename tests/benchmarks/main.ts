@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import type { Benchmark, BenchmarkRun, Table } from './benchmark.ts';
 import { measureBacklog } from './backlog.ts';
 import { measureDeliveries } from './deliveries.ts';
+import { measureEndToEnd } from './end-to-end.ts';
 import { describeMachine, showMachine } from './measuring/machine.ts';
 import type { Machine } from './measuring/machine.ts';
 import { formatTable } from './measuring/table.ts';
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   deliveries: measureDeliveries,
   mutations: measureMutations,
   throughput: measureThroughput,
+  'end-to-end': measureEndToEnd,
   neighbours: measureNeighbours,
   backlog: measureBacklog,
   lanes: measureLanes,
