@@ -14,6 +14,7 @@ import { formatTable } from './measuring/table.ts';
 import { measureLanes } from './lanes.ts';
 import { measureMutations } from './mutations.ts';
 import { measureNeighbours } from './neighbours.ts';
+import { measureScale } from './scale/scale.ts';
 import { measureStart } from './start.ts';
 import { measureThroughput } from './throughput.ts';
 
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'end-to-end': measureEndToEnd,
   neighbours: measureNeighbours,
   backlog: measureBacklog,
+  scale: measureScale,
   start: measureStart,
   lanes: measureLanes,
 };

@@ -35,7 +35,7 @@ export async function preloadEvents(
 }
 
 /** A query that is not given up after the time of a call. */
-function unhurried(text: string, values: readonly unknown[] = []): QueryConfig {
+export function unhurried(text: string, values: readonly unknown[] = []): QueryConfig {
   return { text, values: [...values], query_timeout: TIMEOUT_MS };
 }
 

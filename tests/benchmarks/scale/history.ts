@@ -1,0 +1,37 @@
+import type { BenchmarkRun, Row, Table } from '../benchmark.ts';
+import { ofDefaultTenant, registerEndpoints } from '../systems/endpoints.ts';
+import { preloadHistory } from '../systems/history.ts';
+import { openServices } from '../systems/services.ts';
+import { AMOUNT, openGrowth } from './growth.ts';
+
+const EVENTS = {
+  quick: [10_000, 100_000],
+  usual: [100_000, 1_000_000],
+  full: [100_000, 1_000_000, 10_000_000],
+} as const;
+
+/** More events that were delivered long ago, with all that is kept of them. */
+export async function measureHistory(run: BenchmarkRun): Promise<Table> {
+  await using growth = await openGrowth(run);
+  await using system = await openServices(run);
+  await system.start();
+  const endpoints = await registerEndpoints(system, growth.receiver, ofDefaultTenant(1));
+  const [endpoint] = endpoints;
+  if (endpoint === undefined) throw new Error('there is an endpoint');
+  const rows: Row[] = [];
+  for (const events of EVENTS[run.size]) {
+    run.say(`${events} events`);
+    const dispatchers = system.copiesOf('dispatcher');
+    await Promise.all(dispatchers.map((copy) => copy.stop('SIGTERM')));
+    await preloadHistory(system, { endpoint, events });
+    await system.start(dispatchers);
+    const deliveries = await growth.deliveries(system, {
+      ...ofDefaultTenant(1),
+      eventsPerTenant: AMOUNT[run.size],
+    });
+    const mutations = await growth.mutations(system);
+    rows.push({ events, ...deliveries, ...mutations });
+  }
+  await growth.receiver.forget(endpoints);
+  return { title: 'By events in the log', rows };
+}
