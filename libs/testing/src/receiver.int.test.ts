@@ -60,6 +60,14 @@ describe('a receiver', () => {
     expect(await failureOf(receiver.url)).toBe('ECONNRESET');
   });
 
+  test('resets the connection in the middle of a body', async () => {
+    const after = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf';
+    receiver.answer(() => ({ kind: 'reset', after }));
+
+    const read = fetch(receiver.url).then((response) => response.text());
+    await expect(read).rejects.toThrow(/terminated|fetch failed/);
+  });
+
   test('answers bytes that are no HTTP', async () => {
     receiver.answer(() => ({ kind: 'garbage', bytes: 'hello' }));
 

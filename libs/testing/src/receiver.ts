@@ -27,8 +27,8 @@ export type ReceiverAnswer =
     }
   /** Says nothing until the sender or the receiver closes. */
   | { readonly kind: 'hang' }
-  /** Breaks the connection off with a TCP reset. */
-  | { readonly kind: 'reset' }
+  /** Breaks the connection off with a TCP reset, after bytes that need not be HTTP. */
+  | { readonly kind: 'reset'; readonly after?: string | Buffer }
   /** Writes bytes that need not be HTTP, and closes. */
   | { readonly kind: 'garbage'; readonly bytes: string | Buffer }
   /** Sends its body byte by byte, without an end. */
@@ -146,7 +146,8 @@ async function send(
     case 'hang':
       return;
     case 'reset':
-      socket?.resetAndDestroy();
+      if (answer.after === undefined) socket?.resetAndDestroy();
+      else socket?.write(answer.after, () => socket.resetAndDestroy());
       return;
     case 'garbage':
       socket?.end(answer.bytes);
