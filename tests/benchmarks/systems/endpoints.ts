@@ -39,7 +39,7 @@ export async function registerEndpoints(
       made += 1;
       const path = `/endpoint-${made}`;
       const url = `${receiver.origins[made % receiver.origins.length]}${path}`;
-      const request = { event: '*', url };
+      const request = { event: '*', url, filter: '' };
       const options = { tenant, timeoutMs: CALL_TIMEOUT_MS };
       const { endpoint, secret } = await call(client.register, request, options);
       endpoints.push({ endpointId: endpoint?.endpointId ?? '', tenant, url, path, secret });
