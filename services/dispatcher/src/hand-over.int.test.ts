@@ -59,28 +59,30 @@ test('dispatchers that join and leave while receivers are slow send nothing twic
 });
 
 test('what fails after its lane was handed over is tried again as the schedule says, once', async () => {
-  const ids = invoiceIds(20);
+  // No more than are under way at once to an endpoint that nothing is known of.
+  const count = 8;
+  const ids = invoiceIds(count);
   let failures = 0;
   const receiver = await dispatchers.receive(() => {
     failures += 1;
-    return { kind: 'respond', status: failures <= 20 ? 503 : 204, delayMs: TIMEOUT_MS * 0.8 };
+    return { kind: 'respond', status: failures <= count ? 503 : 204, delayMs: TIMEOUT_MS * 0.8 };
   });
   dispatchers.register(receiver);
   const first = await dispatchers.start({ ownership: 'shared' });
   await dispatchers.appendToEach(ids, 1);
-  await receiver.waitFor(20, 5_000);
+  await receiver.waitFor(count, 15_000);
   await dispatchers.start({ ownership: 'shared' });
   await first.stop();
-  await receiver.waitFor(40, 10_000);
+  await receiver.waitFor(2 * count, 10_000);
   await expect.poll(dispatchers.parkedRows, { timeout: 10_000 }).toBe(0);
-  expect(receiver.requests).toHaveLength(40);
+  expect(receiver.requests).toHaveLength(2 * count);
   const { rows } = await dispatchers.pool.query<{ attempt: number; count: bigint }>(
     'select attempt, count(*) from dispatcher.attempt where invoice_id = any($1) group by 1 order by 1',
     [ids],
   );
   expect(rows).toEqual([
-    { attempt: 1, count: 20n },
-    { attempt: 2, count: 20n },
+    { attempt: 1, count: BigInt(count) },
+    { attempt: 2, count: BigInt(count) },
   ]);
 });
 
