@@ -34,7 +34,7 @@ test('dispatchers that join and leave while receivers are slow send nothing twic
   const receiver = await dispatchers.receive(() => ({
     kind: 'respond',
     status: 204,
-    delayMs: Math.random() * TIMEOUT_MS * 0.9,
+    delayMs: Math.random() * TIMEOUT_MS * 0.6,
   }));
   dispatchers.register(receiver);
   const first = await dispatchers.start({ ownership: 'shared' });
@@ -65,7 +65,7 @@ test('what fails after its lane was handed over is tried again as the schedule s
   let failures = 0;
   const receiver = await dispatchers.receive(() => {
     failures += 1;
-    return { kind: 'respond', status: failures <= count ? 503 : 204, delayMs: TIMEOUT_MS * 0.8 };
+    return { kind: 'respond', status: failures <= count ? 503 : 204, delayMs: TIMEOUT_MS * 0.6 };
   });
   dispatchers.register(receiver);
   const first = await dispatchers.start({ ownership: 'shared' });
