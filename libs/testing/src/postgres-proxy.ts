@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { createStatementCounter } from './statement-counter.ts';
 
 /**
  * What becomes of a `COMMIT`: it is answered; the connection breaks before the server hears of it; or
@@ -10,6 +11,8 @@ export type CommitFate = 'answered' | 'lost' | 'unanswered';
 /** A way to Postgres on which connections break. */
 export interface PostgresProxy {
   readonly connectionString: string;
+  /** How many statements have come so far. */
+  statements(): number;
   /** Says what becomes of each `COMMIT` from now on. */
   onCommit(decideFate: () => CommitFate): void;
   /** Breaks all connections, and refuses new ones until `mend`. */
@@ -30,6 +33,7 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
   let decideFate = alwaysAnswered;
   let isCut = false;
   let isHanging = false;
+  let statements = 0;
 
   const server = createServer((client) => {
     if (isCut) {
@@ -51,7 +55,9 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
       });
     }
     let fate: CommitFate = 'answered';
+    const countStatements = createStatementCounter();
     client.on('data', (bytes: Buffer) => {
+      statements += countStatements(bytes);
       fate = bytes.includes(COMMIT) ? decideFate() : 'answered';
       if (fate === 'lost') breakBoth();
       else upstream.write(bytes);
@@ -72,6 +78,7 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
 
   return {
     connectionString: own.href,
+    statements: () => statements,
     onCommit(decide) {
       decideFate = decide;
     },

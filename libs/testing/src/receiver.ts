@@ -52,6 +52,8 @@ export interface Receiver {
   readonly port: number;
   /** In the order in which they were complete; grows while the receiver is open. */
   readonly requests: readonly ReceivedRequest[];
+  /** How many connections were made to it. */
+  readonly connections: number;
   /** Changes the answer to the requests that come from now on. */
   answer(respond: AnswerRequest): void;
   /**
@@ -93,11 +95,16 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
   });
   const port = portOf(server);
+  let connections = 0;
+  server.on('connection', () => (connections += 1));
 
   return {
     url: `http://127.0.0.1:${port}/webhook`,
     port,
     requests,
+    get connections() {
+      return connections;
+    },
     answer(next) {
       respond = next;
     },
