@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
-import { becomeRow, BLOCKED_PAIRS_SHARE } from './endpoint-lane.ts';
+import { becomeRow } from './endpoint-lane.ts';
 import { isSound } from './endpoint.ts';
 import { settledAbove, type EventMark, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
@@ -12,6 +12,7 @@ export interface DraftRules {
   readonly parkAfterMs: number;
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
+  readonly maxBlockedPairs: number;
   readonly maxListed: number;
 }
 
@@ -152,7 +153,7 @@ function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string
     const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
     if (lane.mode !== 'lagging' || !isSound(lane.endpoint)) continue;
     if (lane.cursor !== undefined) continue;
-    if (rows <= BLOCKED_PAIRS_SHARE) caughtUp.push(lane.endpoint.id);
+    if (rows <= rules.maxBlockedPairs) caughtUp.push(lane.endpoint.id);
   }
   return caughtUp;
 }

@@ -3,9 +3,6 @@ import type { Endpoint } from './endpoint.ts';
 import type { EventMark, LaneWindow } from './lane-window.ts';
 import type { ListedRow } from './recording.ts';
 
-/** Beyond this many pairs with parked rows, an endpoint lags in a lane (design.md, "Budgets"). */
-export const BLOCKED_PAIRS_SHARE = 100;
-
 /**
  * A pair, (endpoint, invoice), that has something undelivered. At most one of it is in flight or
  * queued; parked rows come before everything that waits in memory, because progress has passed

@@ -38,6 +38,8 @@ export interface EngineLimits {
   readonly maxClaims: number;
   /** Rows in one claim. */
   readonly maxClaimedRows: number;
+  /** Pairs of an endpoint in a lane with parked rows; beyond it the endpoint lags in the lane. */
+  readonly maxBlockedPairs: number;
   /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
   readonly maxRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
@@ -52,6 +54,8 @@ export interface EngineLimits {
   readonly maxRefillEndpoints: number;
   /** Lanes that are refilled at a time. */
   readonly maxRefills: number;
+  /** How often rows are looked through that nobody claims. */
+  readonly expireEveryMs: number;
   /** Lagging endpoints that are listed in one recording. */
   readonly maxListed: number;
 }
@@ -75,6 +79,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   handOverAfterMs: 500,
   maxClaims: 64,
   maxClaimedRows: 1_024,
+  maxBlockedPairs: 100,
   maxRowsPerEndpointLane: 1_000,
   maxRowsPerLane: 100_000,
   refillAtRows: 500,
@@ -82,6 +87,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxRefillRows: 2_000,
   maxRefillEndpoints: 100,
   maxRefills: 8,
+  expireEveryMs: 60_000,
   maxListed: 64,
 };
 

@@ -2,7 +2,7 @@ import { draftLane } from './drafting.ts';
 import { setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
-import { BLOCKED_PAIRS_SHARE, stopLagging, type EndpointLane } from './endpoint-lane.ts';
+import { stopLagging, type EndpointLane } from './endpoint-lane.ts';
 import { isSound } from './endpoint.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
@@ -40,6 +40,7 @@ export function recordDue(state: EngineState, now: Now): void {
   const rules = {
     now,
     parkAfterMs: limits.parkAfterMs,
+    maxBlockedPairs: limits.maxBlockedPairs,
     maxListed: limits.maxListed,
     deliveryTimeoutMs,
     retentionMs,
@@ -81,7 +82,8 @@ function forget(state: EngineState, delivery: Delivery, now: Now): void {
   letGo(state, delivery);
   // Queued for so long: its endpoint takes less than comes in.
   const isSlow = wasQueued && endpointLane.window.phase === 'owned';
-  if (isSlow || endpointLane.blockedPairs > BLOCKED_PAIRS_SHARE) lag(state, endpointLane, now);
+  const { maxBlockedPairs } = state.options.limits;
+  if (isSlow || endpointLane.blockedPairs > maxBlockedPairs) lag(state, endpointLane, now);
 }
 
 /** Takes in that a recording was committed, lane by lane, or refused by a lane's fence. */
@@ -183,6 +185,7 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
 /** After its rows have changed: an endpoint may stop lagging, or have rows left that must go. */
 function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): void {
   const { endpoint, window, rowCount } = endpointLane;
+  const { maxBlockedPairs } = state.options.limits;
   // Of a lane that is given up, the next owner thinks.
   if (window.phase !== 'owned') return;
   if (endpoint.view === undefined) {
@@ -193,7 +196,7 @@ function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): v
   } else if (endpointLane.mode === 'lagging' && isSound(endpoint)) {
     // Rows of a refill may still have to be written.
     if (rowCount === 0 && !window.movedCursors.has(endpointLane)) stopLagging(endpointLane, []);
-    else if (rowCount <= BLOCKED_PAIRS_SHARE / 2) window.catchingUp.add(endpointLane);
+    else if (rowCount <= maxBlockedPairs / 2) window.catchingUp.add(endpointLane);
   }
   if (hasUnwritten(window)) markUnwritten(window, now);
 }
