@@ -33,7 +33,8 @@ export function refillDue(state: EngineState): void {
   for (const endpointLane of state.refillable) {
     const { window, cursor } = endpointLane;
     if (refills.size >= maxRefills) break;
-    if (refills.has(window)) continue;
+    // What one refill brought is to be handed over first: nobody knows how long a recording takes.
+    if (refills.has(window) || window.refilledRows.length > 0) continue;
     // Whoever changes that lets it be looked at again.
     if (!hasRoom(state, endpointLane)) state.refillable.delete(endpointLane);
     else if (cursor !== undefined && cursor.position <= window.draftedProgress) {
