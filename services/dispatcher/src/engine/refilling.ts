@@ -127,15 +127,17 @@ function takeEvents(
   { window, refill, events, refilled }: Taking,
   now: Now,
 ): (EventMark & { readonly position: number }) | undefined {
-  const mostRows = window.refilledRows.length + state.options.limits.maxRefillRows;
+  const { maxRefillRows } = state.options.limits;
+  let taken = 0;
   let before = refill.mark;
   let last: (EventMark & { readonly position: number }) | undefined;
   for (const { event, endpoints } of events) {
-    if (event.position > window.readPosition || window.refilledRows.length >= mostRows) break;
+    if (event.position > window.readPosition || taken >= maxRefillRows || isFull(state)) break;
     for (const { endpointId } of endpoints) {
       const endpointLane = refilled.get(endpointId);
       if (endpointLane?.cursor === undefined) continue;
       if (event.position <= endpointLane.cursor.position) continue;
+      taken += 1;
       if (event.position <= window.draftedProgress) makeRow(state, { endpointLane, event }, now);
       else defer(state, { endpointLane, event, before }, now);
     }
