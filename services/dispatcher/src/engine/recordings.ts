@@ -82,8 +82,10 @@ function forget(state: EngineState, delivery: Delivery, now: Now): void {
   letGo(state, delivery);
   // Queued for so long: its endpoint takes less than comes in.
   const isSlow = wasQueued && endpointLane.window.phase === 'owned';
-  const { maxBlockedPairs } = state.options.limits;
-  if (isSlow || endpointLane.blockedPairs > maxBlockedPairs) lag(state, endpointLane, now);
+  const { maxBlockedPairs, maxRowsPerEndpointLane } = state.options.limits;
+  const hasManyRows =
+    endpointLane.blockedPairs > maxBlockedPairs || endpointLane.rowCount >= maxRowsPerEndpointLane;
+  if (isSlow || hasManyRows) lag(state, endpointLane, now);
 }
 
 /** Takes in that a recording was committed, lane by lane, or refused by a lane's fence. */
