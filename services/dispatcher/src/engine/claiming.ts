@@ -2,13 +2,14 @@ import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
+import { isExpiring } from './expiring.ts';
 import { enqueue, hold, isFull, leaveToRow, settleUnsent, type EngineState } from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
   for (const endpointLane of state.dueTimes.takeDue(now.wallMs)) noteDue(state, endpointLane);
   if (state.claimUnderWay || state.claimable.size === 0) return;
-  if (isFull(state)) return;
+  if (isFull(state) || isExpiring(state)) return;
   const { maxClaims, maxClaimedRows } = state.options.limits;
   const claims: Claim[] = [];
   let rows = 0;

@@ -14,6 +14,8 @@ export interface DraftRules {
   readonly retentionMs: number;
   readonly maxBlockedPairs: number;
   readonly maxListed: number;
+  /** Whose rows in the lane die if they are old enough. */
+  readonly expireEndpoints: readonly string[];
 }
 
 /** A lane's part of the next recording, and what it parked that had been queued too long. */
@@ -108,7 +110,7 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
       return { endpointId: endpoint.id, cursor };
     }),
     cancelEndpoints: [...window.cancelEndpoints],
-    expireEndpoints: [...window.expireEndpoints],
+    expireEndpoints: passed.rules.expireEndpoints,
     expireBeforeMs: passed.rules.now.wallMs - passed.rules.retentionMs,
     carriedOut: window.carriedOut,
     answersTaken: window.answersTaken,
@@ -120,9 +122,9 @@ function takeUnwritten(window: LaneWindow, passed: Passed): LaneRecording {
   window.carriedOut = [];
   window.answersTaken = [];
   window.cancelEndpoints.clear();
-  window.expireEndpoints.clear();
   window.movedCursors.clear();
-  window.unwrittenSinceMs = window.catchingUp.size > 0 ? passed.rules.now.monotonicMs : Infinity;
+  const isLeft = window.catchingUp.size > 0 || window.expireEndpoints.size > 0;
+  window.unwrittenSinceMs = isLeft ? passed.rules.now.monotonicMs : Infinity;
   return recording;
 }
 

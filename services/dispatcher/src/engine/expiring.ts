@@ -1,21 +1,51 @@
 import type { Now } from './effect.ts';
-import { isActive } from './endpoint.ts';
+import { isActive, type Endpoint } from './endpoint.ts';
+import type { LaneWindow } from './lane-window.ts';
 import { markUnwritten, type EngineState } from './state.ts';
 
 /**
  * Lets rows die that have waited for longer than the retention although nobody claims them, because
  * their endpoint is paused or disabled. Those of all others are judged when they are claimed.
+ *
+ * A row that is taken up, or looked for, while it dies would end twice: neither begins while the other
+ * is under way.
  */
 export function expireDue(state: EngineState, now: Now): void {
   if (now.monotonicMs < state.expireAtMs) return;
   state.expireAtMs = now.monotonicMs + state.options.limits.expireEveryMs;
   for (const endpoint of state.endpoints.values()) {
-    if (endpoint.view === undefined || isActive(endpoint)) continue;
-    for (const { window, rowCount, claimed } of endpoint.lanes.values()) {
-      // What still is under way ends soon, and is looked at the next time.
-      if (window.phase !== 'owned' || rowCount === 0 || claimed.size > 0) continue;
+    for (const { window, rowCount } of endpoint.lanes.values()) {
+      if (rowCount === 0 || !mayExpire(endpoint, window)) continue;
       window.expireEndpoints.add(endpoint.id);
+      state.expiring.add(window);
       markUnwritten(window, now);
     }
   }
+}
+
+/** Says whether rows are about to die. */
+export function isExpiring(state: EngineState): boolean {
+  if (state.expiryUnderWay) return true;
+  for (const window of state.expiring) {
+    if (window.expireEndpoints.size > 0) return true;
+    state.expiring.delete(window);
+  }
+  return false;
+}
+
+/** Says whose rows of a lane are to die with the recording that is drafted. */
+export function endpointsToExpire(state: EngineState, window: LaneWindow): string[] {
+  if (state.claimUnderWay) return [];
+  const endpointIds = [...window.expireEndpoints];
+  window.expireEndpoints.clear();
+  return endpointIds.filter((endpointId) => {
+    const endpoint = state.endpoints.get(endpointId);
+    return endpoint !== undefined && mayExpire(endpoint, window);
+  });
+}
+
+/** What still is under way ends soon, and is looked at the next time. */
+function mayExpire(endpoint: Endpoint, window: LaneWindow): boolean {
+  if (endpoint.view === undefined || isActive(endpoint) || window.phase !== 'owned') return false;
+  return endpoint.lanes.get(window.lane)?.claimed.size === 0;
 }

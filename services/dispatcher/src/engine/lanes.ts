@@ -80,6 +80,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   state.unrecorded -= window.attempts.length;
   leaveAnswers(state, window.attempts);
   window.phase = 'lost';
+  state.expiring.delete(window);
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(window.lane);
     if (endpointLane?.window !== window) continue;

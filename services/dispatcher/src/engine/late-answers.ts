@@ -1,5 +1,6 @@
 import type { Delivery } from './delivery.ts';
 import type { FoundRow, Now, RowSearch, StoredAnswer } from './effect.ts';
+import { isExpiring } from './expiring.ts';
 import { entryAt, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeOutcome } from './sending.ts';
 import {
@@ -54,7 +55,7 @@ export function takeAnswersAhead(
  * for is not taken up by another one meanwhile.
  */
 export function searchRows(state: EngineState, now: Now): void {
-  if (state.claimUnderWay || state.searches.length === 0) return;
+  if (state.claimUnderWay || state.searches.length === 0 || isExpiring(state)) return;
   const waiting = state.searches.splice(0, state.options.limits.maxClaimedRows);
   const searches = waiting.filter((search) => isWanted(state, search, now));
   if (searches.length === 0) return;

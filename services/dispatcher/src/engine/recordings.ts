@@ -4,6 +4,7 @@ import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { stopLagging, type EndpointLane } from './endpoint-lane.ts';
 import { isSound } from './endpoint.ts';
+import { endpointsToExpire } from './expiring.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
@@ -48,7 +49,9 @@ export function recordDue(state: EngineState, now: Now): void {
   const lanes: LaneRecording[] = [];
   for (const window of state.windows.values()) {
     if (!isWritable(window, now, limits.parkAfterMs)) continue;
-    const { recording, parked } = draftLane(window, rules);
+    const expireEndpoints = endpointsToExpire(state, window);
+    if (expireEndpoints.length > 0) state.expiryUnderWay = true;
+    const { recording, parked } = draftLane(window, { ...rules, expireEndpoints });
     for (const delivery of parked) forget(state, delivery, now);
     window.behindSinceMs = window.entries[0]?.readAtMs ?? Infinity;
     lanes.push(recording);
@@ -95,6 +98,7 @@ export function takeRecorded(
   { results, now }: { readonly results: readonly LaneRecorded[]; readonly now: Now },
 ): void {
   state.recordingUnderWay = false;
+  state.expiryUnderWay = false;
   for (const result of results) {
     const written = recording.lanes.find(({ lane }) => lane === result.lane);
     if (result.kind === 'refused') leaveAnswers(state, written?.attempts ?? []);
@@ -170,7 +174,9 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   for (const { endpointId, rows, isAll } of result.expired) {
     const endpointLane = touch(endpointId);
     setRowCount(endpointLane, endpointLane.rowCount - rows);
-    if (!isAll) window.expireEndpoints.add(endpointId);
+    if (isAll) continue;
+    window.expireEndpoints.add(endpointId);
+    state.expiring.add(window);
   }
   for (const { endpointId, rows, isAll } of result.cancelled) {
     const endpointLane = touch(endpointId);

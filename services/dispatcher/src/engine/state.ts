@@ -77,6 +77,10 @@ export interface EngineState {
   readonly searches: RowSearch[];
   /** When rows of endpoints that are not called are looked through next, monotonic clock. */
   expireAtMs: number;
+  /** Lanes in which rows may be about to die. */
+  readonly expiring: Set<LaneWindow>;
+  /** The recording under way lets rows die. */
+  expiryUnderWay: boolean;
   /** When the next draining lane is to be handed over as it is, monotonic clock. */
   handOverAtMs: number;
   /** Sends begin only before this time, monotonic clock. */
@@ -112,6 +116,8 @@ export function createState(options: EngineOptions): EngineState {
     refillUnderWay: false,
     searches: [],
     expireAtMs: -Infinity,
+    expiring: new Set(),
+    expiryUnderWay: false,
     handOverAtMs: Infinity,
     leaseUntilMs: -Infinity,
   };
