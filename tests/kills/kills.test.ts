@@ -40,7 +40,8 @@ afterEach(() => cleanUp.disposeAsync());
 
 test(
   `after ${KILLS} kills under load every acknowledged event has reached every endpoint, in order`,
-  { timeout: 300_000 },
+  // Two minutes on a quiet machine.
+  { timeout: 900_000 },
   async () => {
     const system = await createSystem(SETTINGS);
     cleanUp.defer(() => system.remove());
