@@ -160,7 +160,8 @@ function wakeWaiting(state: EngineState, origin: Origin): void {
       continue;
     }
     joinTurns(state, waiting);
-    room -= 1;
+    // Those of a tenant that has its share do not use the room now.
+    if (waiting.tenant === undefined || !isCrowded(state, waiting.tenant)) room -= 1;
   }
   if (origin.inFlight === 0 && origin.waiting.size === 0) state.origins.delete(origin.name);
 }
