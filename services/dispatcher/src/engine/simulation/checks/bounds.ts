@@ -1,0 +1,69 @@
+import type { EngineLimits } from '../../limits.ts';
+import type { EngineState } from '../../state.ts';
+import type { StoredLane } from '../servers/store.ts';
+
+/** What one more event may add to what is full: a delivery to each endpoint. */
+function ofOneEvent({ endpoints }: EngineState): number {
+  return endpoints.size;
+}
+
+/** What a claim may add to what was not yet full. */
+function ofOneClaim({ options: { limits } }: EngineState): number {
+  return limits.maxClaims * limits.maxClaimedPerEndpoint;
+}
+
+/** What a refill may add: its rows, and those of one event. */
+function ofOneRefill(state: EngineState): number {
+  return state.options.limits.maxRefillRows + ofOneEvent(state);
+}
+
+/** The largest body in a simulation. */
+export const MAX_BODY_BYTES = 3_000;
+
+/** Checks that nothing that the engine holds grows beyond its limit, and what may be added to that. */
+export function checkBounds(state: EngineState): void {
+  const { limits } = state.options;
+  const extra = ofOneEvent(state) + ofOneClaim(state) + ofOneRefill(state);
+  within('held', state.held, limits.maxHeld + extra);
+  within('heldBytes', state.heldBytes, limits.maxHeldBytes + extra * MAX_BODY_BYTES);
+  within('inFlight', state.inFlight, limits.maxInFlight);
+  // All that is held may be cancelled at once, and what waited for too long ends unsent.
+  within('unrecorded', state.unrecorded, limits.maxUnrecorded + limits.maxHeld + extra);
+  for (const origin of state.origins.values()) {
+    within(`inFlight at ${origin.name}`, origin.inFlight, limits.maxInFlightPerOrigin);
+  }
+  for (const window of state.windows.values()) {
+    const { lane, entries, settledHere, settledAhead, refilledRows } = window;
+    // What is read while it has room, and what a refill takes in above progress.
+    const most = limits.maxWindowEvents + ofOneRefill(state);
+    within(`entries of lane ${lane}`, entries.length, most);
+    within(`results of lane ${lane}`, settledHere.size, 2 * most);
+    within(`known results of lane ${lane}`, settledAhead.size, 2 * most);
+    within(`refilled rows of lane ${lane}`, refilledRows.length, 2 * ofOneRefill(state));
+  }
+  for (const { id, queued, following, queue } of state.endpoints.values()) {
+    // Lanes are claimed by how many rows were known, and there may be more by then.
+    within(`claimed of ${id}`, following, limits.maxClaimedPerEndpoint + ofOneClaim(state));
+    // Those that are not queued any more leave when their turn comes, or the last one goes.
+    within(`queue of ${id}`, queue.length, queued + limits.maxHeld + extra);
+  }
+}
+
+function within(what: string, is: number, most: number): void {
+  if (is > most) throw new Error(`${what}: ${is}, but ought to be ${most} at most`);
+}
+
+/** Checks that the rows of a lane do not grow beyond their limits. */
+export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): void {
+  // What was read before the rows were so many becomes rows, too: in the window, and drafted.
+  const extra = 2 * limits.maxWindowEvents + limits.maxRefillRows;
+  // What somebody asked for by hand becomes a row in any case.
+  const usual = parked.all().filter(({ ordered }) => ordered);
+  const byEndpoint = Map.groupBy(usual, ({ endpointId }) => endpointId);
+  for (const [endpointId, rows] of byEndpoint) {
+    within(`rows of ${endpointId}`, rows.length, limits.maxRowsPerEndpointLane + extra);
+  }
+  // Of each endpoint as many may be known without it lagging.
+  const known = byEndpoint.size * (limits.maxBlockedPairs + extra);
+  within('rows of the lane', usual.length, limits.maxRowsPerLane + known);
+}

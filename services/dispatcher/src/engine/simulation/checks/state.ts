@@ -1,0 +1,208 @@
+import type { Delivery } from '../../delivery.ts';
+import { isCallable, sendLimit, type Endpoint } from '../../endpoint.ts';
+import type { EndpointLane } from '../../endpoint-lane.ts';
+import type { LaneWindow } from '../../lane-window.ts';
+import type { EngineState } from '../../state.ts';
+import type { SimulatedStore } from '../servers/store.ts';
+
+/** What an engine is compared with after every step. */
+export interface Compared {
+  readonly store: SimulatedStore;
+  /** Sends whose answers are still to come. */
+  readonly sends: ReadonlySet<Delivery>;
+}
+
+/** What is counted of an endpoint, or of all of them. */
+interface Counts {
+  queued: number;
+  following: number;
+  inFlight: number;
+}
+
+/** Compares what the engine counts with what it holds. Throws at the first difference. */
+export function checkState(state: EngineState, { store, sends }: Compared): void {
+  const inMemory = new Set<Delivery>(sends);
+  for (const window of state.windows.values()) {
+    checkWindow(window);
+    for (const { deliveries } of window.entries) {
+      for (const delivery of deliveries) if (delivery.state !== 'settled') inMemory.add(delivery);
+    }
+  }
+  for (const endpoint of state.endpoints.values()) {
+    for (const { claimed } of endpoint.lanes.values()) {
+      for (const delivery of claimed.values()) if (isClaimed(delivery)) inMemory.add(delivery);
+    }
+  }
+  const counts = new Map<Endpoint, Counts>();
+  let bytes = 0;
+  for (const delivery of inMemory) {
+    bytes += delivery.event.body.length;
+    count(counts, delivery);
+  }
+  same('held', state.held, inMemory.size);
+  same('heldBytes', state.heldBytes, bytes);
+  same('inFlight', state.inFlight, sends.size);
+  same(
+    'unrecorded',
+    state.unrecorded,
+    sum(state.windows.values(), (it) => it.attempts.length),
+  );
+  for (const endpoint of state.endpoints.values()) {
+    checkEndpoint(state, endpoint, counts.get(endpoint));
+  }
+  same(
+    'queued',
+    state.queued,
+    sum(state.endpoints.values(), ({ queued }) => queued),
+  );
+  checkSums(state);
+  if (!state.recordingUnderWay) checkRows(state, store);
+}
+
+function isClaimed({ state, entry }: Delivery): boolean {
+  return (
+    state === 'queued' || state === 'waiting' || (state === 'in_flight' && entry === undefined)
+  );
+}
+
+function checkWindow(window: LaneWindow): void {
+  let before = window.progress;
+  for (const { position, deliveries, open } of window.entries) {
+    if (position <= before || position > window.readPosition) {
+      throw new Error('Entries are disordered.');
+    }
+    before = position;
+    const unsettled = deliveries.filter(({ state }) => state !== 'settled');
+    same('open', open, unsettled.length);
+    if (unsettled.some(({ state }) => state === 'parked')) throw new Error('Parked, yet held.');
+  }
+}
+
+function count(counts: Map<Endpoint, Counts>, { state, entry, endpointLane }: Delivery): void {
+  const { endpoint } = endpointLane;
+  const own = counts.get(endpoint) ?? { queued: 0, following: 0, inFlight: 0 };
+  counts.set(endpoint, own);
+  if (state === 'queued') own.queued += 1;
+  else if (state === 'in_flight') own.inFlight += 1;
+  else if (state === 'waiting' && entry === undefined) own.following += 1;
+}
+
+function checkEndpoint(state: EngineState, endpoint: Endpoint, counts: Counts | undefined): void {
+  same(`queued of ${endpoint.id}`, endpoint.queued, counts?.queued ?? 0);
+  same(`following of ${endpoint.id}`, endpoint.following, counts?.following ?? 0);
+  same(`inFlight of ${endpoint.id}`, endpoint.inFlight, counts?.inFlight ?? 0);
+  checkTurns(state, endpoint);
+  checkClaims(state, endpoint);
+}
+
+/** Whoever could send stands in the ring, or somebody knows when it may. */
+function checkTurns(state: EngineState, endpoint: Endpoint): void {
+  const { id, queued, inFlight, inRing, tenant } = endpoint;
+  if (queued + inFlight > 0 !== (tenant !== undefined)) throw new Error(`${id} is not counted.`);
+  if (!isCallable(endpoint) || queued === 0 || inFlight >= sendLimit(endpoint)) return;
+  const isTenantKnown = tenant !== undefined && (tenant.inRing || state.crowded.has(tenant));
+  const isKnown = inRing && isTenantKnown;
+  const waits =
+    state.overShare.has(endpoint) ||
+    state.wakeTimes.has(endpoint) ||
+    [...state.origins.values()].some(({ waiting }) => waiting.has(endpoint));
+  if (!isKnown && !waits) throw new Error(`${id} could send, and nobody knows.`);
+}
+
+function checkClaims(state: EngineState, endpoint: Endpoint): void {
+  const { circuit, queued, following, inFlight, dueLanes, id } = endpoint;
+  if (circuit.state === 'open' && !state.wakeTimes.has(endpoint)) {
+    throw new Error(`${id} is never probed.`);
+  }
+  if (!isCallable(endpoint)) return;
+  const { maxClaimedPerEndpoint } = state.options.limits;
+  const hasDue = [...dueLanes].some(({ window }) => window.phase === 'owned');
+  const hasRoom =
+    circuit.state === 'half_open'
+      ? queued + inFlight === 0
+      : maxClaimedPerEndpoint - queued - following >= maxClaimedPerEndpoint / 2;
+  // What a claim under way brings makes its endpoint claimable again.
+  if (hasDue && hasRoom && !state.claimUnderWay && !state.claimable.has(endpoint)) {
+    throw new Error(`${id} has due rows, and nobody claims them.`);
+  }
+}
+
+/** What is under way is counted at each level. */
+function checkSums(state: EngineState): void {
+  same(
+    'inFlight of tenants',
+    sum(state.tenants.values(), (it) => it.inFlight),
+    state.inFlight,
+  );
+  same(
+    'endpoints of tenants',
+    sum(state.tenants.values(), ({ endpoints }) => endpoints),
+    sum(state.endpoints.values(), ({ tenant }) => (tenant === undefined ? 0 : 1)),
+  );
+  same(
+    'inFlight at origins',
+    sum(state.origins.values(), (it) => it.inFlight),
+    state.inFlight,
+  );
+}
+
+/** Between two recordings the engine knows how many rows there are, and of which pairs. */
+function checkRows(state: EngineState, store: SimulatedStore): void {
+  for (const endpoint of state.endpoints.values()) {
+    for (const endpointLane of endpoint.lanes.values()) {
+      const { window, rowCount, cursor } = endpointLane;
+      const stored = store.lane(window.lane);
+      if (stored.epoch !== window.epoch || endpoint.view === undefined) continue;
+      const rows = stored.parked.of(endpoint.id);
+      same(`rows of ${endpoint.id}`, rowCount, rows.length);
+      if (endpointLane.mode === 'direct') {
+        checkPairs(endpointLane, rows);
+        if (cursor !== undefined) throw new Error(`${endpoint.id} keeps a cursor for nothing.`);
+      }
+    }
+  }
+}
+
+type Rows = ReturnType<SimulatedStore['rowsOf']>;
+
+function checkPairs({ endpoint, window, pairs, claimed }: EndpointLane, rows: Rows): void {
+  const blocking = rows.filter(
+    ({ ordered, event }) => ordered && claimed.get(event.position)?.state !== 'settled',
+  );
+  const deferred = sum(window.entries, ({ deliveries }) => {
+    const own = deliveries.filter(({ endpointLane }) => endpointLane.endpoint === endpoint);
+    return own.filter((delivery) => delivery.state === 'deferred').length;
+  });
+  const known = sum(pairs.values(), (pair) => pair.rows);
+  same(`rows in pairs of ${endpoint.id}`, known, blocking.length + deferred);
+}
+
+/** Says what is left of what is over; undefined when nothing is. */
+export function findLeft(state: EngineState): string | undefined {
+  const { inFlight, held, heldBytes, unrecorded } = state;
+  if (inFlight + held + heldBytes + unrecorded > 0) return 'Something is held.';
+  if (state.dueTimes.earliestMs() !== Infinity) return 'Something is due.';
+  for (const endpoint of state.endpoints.values()) {
+    const { id } = endpoint;
+    if (endpoint.view === undefined) return `${id} was not forgotten.`;
+    if (endpoint.queue.length > 0) return `Something of ${id} is queued.`;
+    for (const { pairs, claimed, window } of endpoint.lanes.values()) {
+      if (pairs.size > 0) return `Pairs of ${id} are left.`;
+      if (claimed.size > 0) return `Rows of ${id} are claimed.`;
+      if (window.settledHere.size > 0) return `Results of lane ${window.lane} are left.`;
+    }
+  }
+  if (state.tenants.size > 0) return 'Tenants are left.';
+  if (state.origins.size > 0) return 'Origins are left.';
+  return undefined;
+}
+
+function same(what: string, is: number, ought: number): void {
+  if (is !== ought) throw new Error(`${what}: ${is}, but ought to be ${ought}`);
+}
+
+function sum<Item>(items: Iterable<Item>, valueOf: (item: Item) => number): number {
+  let total = 0;
+  for (const item of items) total += valueOf(item);
+  return total;
+}
