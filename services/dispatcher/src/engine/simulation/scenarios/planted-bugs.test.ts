@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts';
+
+const ENGINE = fileURLToPath(new URL('../../', import.meta.url));
+/** Each bug is found within so many seeds. */
+const SEEDS = 300;
+const TIMEOUT_MS = 120_000;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'billhook-planted-'));
+  await cp(ENGINE, folder, { recursive: true, filter: (path) => !path.endsWith('.test.ts') });
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Changes the copy of the engine. An edit that does not fit any more is to be adapted. */
+async function plant({ edits }: PlantedBug): Promise<void> {
+  for (const { file, from, to } of edits) {
+    const path = join(folder, file);
+    const parts = (await readFile(path, 'utf8')).split(from);
+    expect(parts, `${file} has this once: ${from}`).toHaveLength(2);
+    await writeFile(path, parts.join(to));
+  }
+}
+
+/** Returns what the simulator prints, and its exit code. */
+function simulate(runs: number): { readonly status: number | null; readonly stdout: string } {
+  const main = join(folder, 'simulation', 'scenarios', 'main.ts');
+  const args = [main, '--seeds', String(SEEDS), '--runs', String(runs)];
+  return spawnSync(process.execPath, args, { encoding: 'utf8' });
+}
+
+describe(`the simulator finds within ${SEEDS} seeds that`, () => {
+  test.each(PLANTED_BUGS.map((bug) => [bug.what, bug] as const))(
+    '%s',
+    async (_, bug) => {
+      await plant(bug);
+      const { status, stdout } = simulate(0);
+      expect(status, stdout).toBe(1);
+      expect(stdout).toMatch(/^Seed \d+ fails: /);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+test(
+  'the simulator prints the shortest way to a bug',
+  async () => {
+    const [bug] = PLANTED_BUGS;
+    if (bug !== undefined) await plant(bug);
+    const { stdout } = simulate(500);
+    const [, left = '', all = ''] = /^(\d+) of (\d+) happenings are left:$/m.exec(stdout) ?? [];
+    expect(Number(all)).toBeGreaterThan(10);
+    expect(Number(left)).toBeLessThanOrEqual(15);
+    expect(stdout).toMatch(/^The last \d+ steps:$/m);
+    expect(stdout).toMatch(/! Progress passed evt_\d+_\d+, which ep_\d+ has not got\./);
+  },
+  TIMEOUT_MS,
+);
