@@ -181,7 +181,7 @@ export class SimulatedProcess {
     if (behind !== undefined && outcome.kind !== 'delivered') races.count('headFailed');
     this.sends.delete(delivery);
     const what = `${endpoint.id} ${event.lane}:${event.position} attempt ${attempt}`;
-    this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered(answer, now));
+    this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered([answer], now));
   }
 
   recorded(recording: Recording, results: readonly LaneRecorded[]): void {
