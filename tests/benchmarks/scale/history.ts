@@ -2,6 +2,7 @@ import type { BenchmarkRun, Row, Table } from '../benchmark.ts';
 import { ofDefaultTenant, registerEndpoints } from '../systems/endpoints.ts';
 import { preloadHistory } from '../systems/history.ts';
 import { openServices } from '../systems/services.ts';
+import { untilNothingWaits } from '../systems/waiting.ts';
 import { AMOUNT, openGrowth } from './growth.ts';
 
 const EVENTS = {
@@ -24,13 +25,15 @@ export async function measureHistory(run: BenchmarkRun): Promise<Table> {
     const dispatchers = system.copiesOf('dispatcher');
     await Promise.all(dispatchers.map((copy) => copy.stop('SIGTERM')));
     await preloadHistory(system, { endpoint, events });
+    const mutations = await growth.mutations(system);
     await system.start(dispatchers);
+    // What was created just now is delivered first.
+    await untilNothingWaits(system);
     const deliveries = await growth.deliveries(system, {
       ...ofDefaultTenant(1),
       eventsPerTenant: AMOUNT[run.size],
     });
-    const mutations = await growth.mutations(system);
-    rows.push({ events, ...deliveries, ...mutations });
+    rows.push({ events, ...mutations, ...deliveries });
   }
   await growth.receiver.forget(endpoints);
   return { title: 'By events in the log', rows };
