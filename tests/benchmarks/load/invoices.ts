@@ -75,7 +75,7 @@ export function openInvoiceLoad(target: string): InvoiceLoad {
       while (calls.length < mutations) {
         const nowMicros = microsecondsNow();
         while (calls.length < mutations && dueAtMicros(calls.length) <= nowMicros) {
-          const stampMicros = Math.max(dueAtMicros(calls.length), nowMicros - TIMER_MICROS);
+          const stampMicros = Math.min(nowMicros, dueAtMicros(calls.length) + TIMER_MICROS);
           const creating = createOne(stamp(Math.round(stampMicros)), latenciesMs);
           calls.push(creating.catch((error: unknown) => failures.push(error)));
         }

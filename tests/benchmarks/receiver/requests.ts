@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 
 /** One request, in pieces of the bytes that came. */
 export interface RawRequest {
@@ -18,7 +18,7 @@ const PATH_START = 'POST '.length;
  * of its body. That costs a fraction of what `node:http` does, so that the receiver is not what is
  * measured.
  */
-export function readRequests(socket: Socket, onRequest: (request: RawRequest) => void): void {
+export function readRequests(socket: Readable, onRequest: (request: RawRequest) => void): void {
   let rest: Buffer | undefined;
   socket.on('data', (chunk: Buffer) => {
     let bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk]);

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { ratios, spread, summariseLatencies } from './spread.ts';
+import { formatTable } from './table.ts';
+
+test('rounds are summed up by their median, and how far they lie apart', () => {
+  expect(spread([30, 9, 100])).toEqual({ median: 30, min: 9, max: 100 });
+  expect(spread([4, 1, 2, 3])).toEqual({ median: 2.5, min: 1, max: 4 });
+  expect(spread([])).toEqual({ median: NaN, min: NaN, max: NaN });
+});
+
+test('ratios are made round by round', () => {
+  expect(ratios([10, 40, 90], [10, 20, 30])).toEqual({ median: 2, min: 1, max: 3 });
+});
+
+test('one of a hundred durations is longer than the 99th percentile', () => {
+  const durations = Array.from({ length: 1_000 }, (_, index) => 1_000 - index);
+
+  expect(summariseLatencies(durations)).toEqual({
+    count: 1_000,
+    p50Ms: 501,
+    p99Ms: 991,
+    maxMs: 1_000,
+  });
+});
+
+test('a table names its columns in words, and shows what the rounds came to', () => {
+  const rows = [
+    { log: 'kafka', cpuSecondsPer1000Deliveries: spread([0.05, 0.0412, 0.07]), p99Ms: 12_345.6 },
+    { log: 'postgres', cpuSecondsPer1000Deliveries: spread([2]), p99Ms: Number.NaN },
+  ];
+
+  expect(formatTable(rows).split('\n')).toEqual([
+    '| log      | cpu seconds per 1000 deliveries | p99 ms |',
+    '| -------- | ------------------------------- | ------ |',
+    '| kafka    | 0.0500 (0.0412 to 0.0700)       | 12,346 |',
+    '| postgres | 2                               | -      |',
+  ]);
+});
