@@ -5,6 +5,7 @@ import { SimulatedLog, type Appended } from './servers/log.ts';
 import { DELIVERY_TIMEOUT_MS, SimulatedProcess } from './processes/process.ts';
 import { Promises } from './checks/promises.ts';
 import { Races } from './checks/races.ts';
+import { Repeats } from './checks/repeats.ts';
 import { createDice } from './random.ts';
 import { Receivers } from './servers/receivers.ts';
 import { SimulatedReports } from './processes/reports.ts';
@@ -36,6 +37,7 @@ export class Simulation implements Surroundings {
   readonly timeline = new Timeline();
   readonly trace = new Trace();
   readonly races = new Races();
+  readonly repeats = new Repeats();
   readonly endpoints = new EndpointSet();
   readonly dice;
   readonly weather: Weather;
@@ -58,7 +60,7 @@ export class Simulation implements Surroundings {
     this.weather = new Weather(world.behaviour, this);
     this.log = new SimulatedLog(world.lanes);
     this.store = new SimulatedStore(world.lanes);
-    this.receivers = new Receivers(this.dice, DELIVERY_TIMEOUT_MS);
+    this.receivers = new Receivers(this.dice, this.repeats, DELIVERY_TIMEOUT_MS);
     this.watch = new SimulatedWatch(this);
     this.leases = new SimulatedLeases(this, this.watch);
     this.promises = new Promises(this);

@@ -1,6 +1,7 @@
 import type { EndpointSet } from './servers/endpoint-set.ts';
 import type { SimulatedLog } from './servers/log.ts';
 import type { Races } from './checks/races.ts';
+import type { Repeats } from './checks/repeats.ts';
 import type { Dice } from './random.ts';
 import type { Receivers } from './servers/receivers.ts';
 import type { SimulatedStore } from './servers/store.ts';
@@ -20,5 +21,6 @@ export interface Surroundings {
   readonly endpoints: EndpointSet;
   readonly receivers: Receivers;
   readonly races: Races;
+  readonly repeats: Repeats;
   readonly trace: Trace;
 }

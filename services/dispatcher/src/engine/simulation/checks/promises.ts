@@ -9,6 +9,10 @@ import type { Surroundings } from '../surroundings.ts';
 export class Promises {
   private readonly around: Surroundings;
   private readonly mostAttempts: number;
+  /** Events of a lane up to which everything of an endpoint is over. */
+  private readonly settledUpTo = new Map<string, number>();
+  /** Events of a pair that are over, from the first one on. */
+  private readonly overOfPair = new Map<string, number>();
 
   constructor(around: Surroundings) {
     this.around = around;
@@ -17,7 +21,7 @@ export class Promises {
 
   /** Checks a send as it begins. */
   checkSend(process: SimulatedProcess, delivery: Delivery): void {
-    const { store, endpoints, receivers, races } = this.around;
+    const { store, endpoints, receivers, races, repeats } = this.around;
     const { event, endpointLane, ordered, attempt } = delivery;
     const { endpoint, window } = endpointLane;
     const { id } = endpoint;
@@ -28,8 +32,12 @@ export class Promises {
     if (process.gone.has(id)) throw new Error(`Sent to ${id} after 410.`);
     if (process.ownedLanes().get(window.lane) !== window.epoch) throw new Error('Not its lane.');
     const isOwner = store.lane(window.lane).epoch === window.epoch;
-    if (!isOwner) races.count('zombieSent');
+    if (!isOwner) {
+      races.count('zombieSent');
+      repeats.allow();
+    }
     if (!ordered) return;
+    repeats.checkSend(delivery);
     const key = deliveryKey(id, event.lane, event.position);
     if (attempt > this.mostAttempts && !this.isUnanswered(delivery) && !receivers.gone.has(key)) {
       throw new Error(`${key} was sent once more than it may be.`);
@@ -53,11 +61,17 @@ export class Promises {
   private checkOrder(process: SimulatedProcess, { event, endpointLane }: Delivery): void {
     const { log, endpoints, receivers, store } = this.around;
     const { id } = endpointLane.endpoint;
-    for (const older of log.before(event)) {
+    const pair = `${id} ${event.invoiceId}`;
+    let isAll = true;
+    for (let nth = this.overOfPair.get(pair) ?? 0; nth < event.sequence - 1; nth += 1) {
+      const older = log.find(event.invoiceId, nth + 1);
       const key = deliveryKey(id, older.lane, older.position);
-      if (receivers.delivered.has(key) || store.settled.get(key) === 'dead') continue;
-      if (!endpoints.mustGet(id, older) || isDeadFor(process, older, id)) continue;
-      throw new Error(`${event.lane}:${event.position} was sent to ${id} before ${key}.`);
+      const isReceived = receivers.delivered.has(key) || store.settled.get(key) === 'dead';
+      isAll &&= isReceived || !endpoints.mustGet(id, older);
+      if (isAll) this.overOfPair.set(pair, nth + 1);
+      else if (!isReceived && endpoints.mustGet(id, older) && !isDeadFor(process, older, id)) {
+        throw new Error(`${event.lane}:${event.position} was sent to ${id} before ${key}.`);
+      }
     }
   }
 
@@ -69,10 +83,8 @@ export class Promises {
     if (progress < before) throw new Error(`Progress went back in lane ${lane}.`);
     for (const attempt of written.attempts) this.checkSettlement(lane, attempt);
     const stored = store.lane(lane);
-    const passed = log.eventsOf(lane).slice(before, progress);
     for (const endpointId of this.around.endpoints.ids()) {
-      this.checkPassed(stored, { endpointId, events: passed });
-      this.checkCursor(stored, { endpointId, lane });
+      this.checkPassed(stored, { endpointId, lane });
     }
     this.checkRows(lane, stored);
   }
@@ -100,45 +112,45 @@ export class Promises {
     }
   }
 
-  /** Progress passed only what is settled, has a row, or stands behind a cursor. */
+  /**
+   * Up to progress, and up to its cursor, an endpoint has got everything, or a row is there for it;
+   * behind the cursor there is none.
+   */
   private checkPassed(
-    stored: StoredLane,
-    { endpointId, events }: { readonly endpointId: string; readonly events: readonly LogEvent[] },
-  ): void {
-    const cursor = stored.cursors.get(endpointId)?.position ?? Infinity;
-    for (const event of events) {
-      if (event.position > cursor) return;
-      if (!this.isKept(stored, endpointId, event)) {
-        throw new Error(`Progress passed ${event.id}, which ${endpointId} has not got.`);
-      }
-    }
-  }
-
-  /** What stands up to a cursor, and up to progress, is settled or has a row; nothing behind it has. */
-  private checkCursor(
     stored: StoredLane,
     { endpointId, lane }: { readonly endpointId: string; readonly lane: number },
   ): void {
-    const position = stored.cursors.get(endpointId)?.position;
-    if (position === undefined) return;
-    const upTo = Math.min(position, stored.progress);
-    for (const event of this.around.log.eventsOf(lane).slice(0, upTo)) {
-      if (this.isKept(stored, endpointId, event)) continue;
-      throw new Error(`A cursor of ${endpointId} passed ${event.id}.`);
+    const cursor = stored.cursors.get(endpointId)?.position ?? Infinity;
+    const upTo = Math.min(stored.progress, cursor);
+    const events = this.around.log.eventsOf(lane);
+    const place = `${endpointId} ${lane}`;
+    let isAll = true;
+    for (let nth = this.settledUpTo.get(place) ?? 0; nth < upTo; nth += 1) {
+      const event = events[nth];
+      if (event === undefined) throw new Error(`Progress is beyond the end of lane ${lane}.`);
+      isAll &&= this.isOver(endpointId, event);
+      if (isAll) this.settledUpTo.set(place, nth + 1);
+      else if (!this.isKept(stored, endpointId, event)) {
+        throw new Error(`Progress passed ${event.id}, which ${endpointId} has not got.`);
+      }
     }
     for (const { event, ordered } of stored.parked.of(endpointId)) {
-      if (ordered && event.position > position) {
+      if (ordered && event.position > cursor) {
         throw new Error(`A row of ${endpointId} stands behind its cursor.`);
       }
     }
   }
 
   private isKept(stored: StoredLane, endpointId: string, event: LogEvent): boolean {
+    if (this.isOver(endpointId, event)) return true;
+    return stored.parked.find({ position: event.position, endpointId }) !== undefined;
+  }
+
+  /** It is settled, or the endpoint does not want it any more: both stay so. */
+  private isOver(endpointId: string, event: LogEvent): boolean {
     const { store, endpoints } = this.around;
-    const { lane, position } = event;
-    if (store.settled.has(deliveryKey(endpointId, lane, position))) return true;
-    if (stored.parked.find({ position, endpointId }) !== undefined) return true;
-    return !endpoints.mustGet(endpointId, event);
+    const isSettled = store.settled.has(deliveryKey(endpointId, event.lane, event.position));
+    return isSettled || !endpoints.mustGet(endpointId, event);
   }
 
   /** No row lies above progress, and of a pair only the oldest one is due. */

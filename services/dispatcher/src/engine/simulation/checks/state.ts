@@ -93,6 +93,19 @@ function checkEndpoint(state: EngineState, endpoint: Endpoint, counts: Counts | 
   same(`inFlight of ${endpoint.id}`, endpoint.inFlight, counts?.inFlight ?? 0);
   checkTurns(state, endpoint);
   checkClaims(state, endpoint);
+  checkHushed(endpoint);
+}
+
+/** Whoever is not called lags, and nothing is queued for it. */
+function checkHushed(endpoint: Endpoint): void {
+  const { id, queued, lanes, view } = endpoint;
+  // What is unregistered is cancelled.
+  if (isCallable(endpoint) || view === undefined) return;
+  if (queued > 0) throw new Error(`${id} is not called, and ${queued} are queued.`);
+  for (const { mode, window } of lanes.values()) {
+    if (mode === 'direct')
+      throw new Error(`${id} is not called, and known in lane ${window.lane}.`);
+  }
 }
 
 /** Whoever could send stands in the ring, or somebody knows when it may. */
@@ -186,7 +199,8 @@ export function findLeft(state: EngineState): string | undefined {
     const { id } = endpoint;
     if (endpoint.view === undefined) return `${id} was not forgotten.`;
     if (endpoint.queue.length > 0) return `Something of ${id} is queued.`;
-    for (const { pairs, claimed, window } of endpoint.lanes.values()) {
+    for (const { pairs, claimed, window, mode } of endpoint.lanes.values()) {
+      if (mode === 'lagging') return `${id} lags in lane ${window.lane}.`;
       if (pairs.size > 0) return `Pairs of ${id} are left.`;
       if (claimed.size > 0) return `Rows of ${id} are claimed.`;
       if (window.settledHere.size > 0) return `Results of lane ${window.lane} are left.`;

@@ -63,7 +63,7 @@ export class SimulatedLeases {
 
   /** Some process takes a lane, whoever has it. */
   takeOver(lane: number): void {
-    const { timeline, dice, store, races } = this.around;
+    const { timeline, dice, store, races, repeats } = this.around;
     const candidates = [...this.held.keys()].filter((process) => this.canTake(process));
     const taker = candidates[Math.floor(dice(`taker ${lane}`) * candidates.length)];
     const stored = store.lane(lane);
@@ -77,6 +77,8 @@ export class SimulatedLeases {
     }
     if (stored.settledAhead.length > 0) races.count('movedAhead');
     if (this.hasNewerRows(lane, taker)) races.count('viewOlderThanRow');
+    const before = this.owners.get(lane);
+    if (before !== undefined) repeats.laneMoves(before.process, { lane, epoch: before.epoch });
     const epoch = store.takeOver(lane);
     this.owners.set(lane, { process: taker, epoch });
     this.held.get(taker)?.lanes.set(lane, epoch);

@@ -180,11 +180,16 @@ export class SimulatedProcess {
     if (endpoint.view?.state !== 'active') races.count('answerAfterDisable');
     if (behind !== undefined && outcome.kind !== 'delivered') races.count('headFailed');
     this.sends.delete(delivery);
+    if (outcome.kind === 'delivered') this.around.repeats.hear(delivery);
     const what = `${endpoint.id} ${event.lane}:${event.position} attempt ${attempt}`;
     this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered([answer], now));
   }
 
   recorded(recording: Recording, results: readonly LaneRecorded[]): void {
+    for (const { kind, lane } of results) {
+      const epoch = recording.lanes.find((written) => written.lane === lane)?.epoch ?? 0;
+      if (kind === 'refused') this.around.repeats.laneMoves(this, { lane, epoch });
+    }
     this.uncommitted = undefined;
     for (const { carriedOut, answersTaken, lane, epoch } of recording.lanes) {
       for (const { requestId } of carriedOut) this.asked.delete(`${requestId} ${lane} ${epoch}`);

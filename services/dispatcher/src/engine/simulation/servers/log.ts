@@ -61,9 +61,11 @@ export class SimulatedLog {
     return this.invoices.get(invoiceId)?.length ?? 0;
   }
 
-  /** All events of its invoice that came before it. */
-  before({ invoiceId, sequence }: LogEvent): LogEvent[] {
-    return (this.invoices.get(invoiceId) ?? []).filter((event) => event.sequence < sequence);
+  /** The event of an invoice with a number. */
+  find(invoiceId: string, sequence: number): LogEvent {
+    const event = this.invoices.get(invoiceId)?.[sequence - 1];
+    if (event === undefined) throw new Error(`${invoiceId} has no event ${sequence}.`);
+    return event;
   }
 
   read(

@@ -1,3 +1,4 @@
+import type { Repeats } from '../checks/repeats.ts';
 import type { AttemptOutcome, Delivery } from '../../delivery.ts';
 import type { Dice } from '../random.ts';
 import { deliveryKey } from './store.ts';
@@ -55,10 +56,12 @@ export class Receivers {
   /** Those that behave in their own way. */
   readonly manners = new Map<string, Manners>();
   private readonly dice: Dice;
+  private readonly counted: Repeats;
   private readonly deadlineMs: number;
 
-  constructor(dice: Dice, deadlineMs: number) {
+  constructor(dice: Dice, counted: Repeats, deadlineMs: number) {
     this.dice = dice;
+    this.counted = counted;
     this.deadlineMs = deadlineMs;
   }
 
@@ -88,6 +91,7 @@ export class Receivers {
         return unreachable(this.deadlineMs + roll() * LATE_MS);
       case 'deaf':
         this.receive(delivery);
+        this.counted.allow();
         return unreachable(this.deadlineMs + roll() * LATE_MS);
       case 'slow':
         this.receive(delivery);
@@ -103,6 +107,7 @@ export class Receivers {
     const key = deliveryKey(endpointId, event.lane, event.position);
     const isFirst = !this.delivered.has(key);
     if (!isFirst) this.repeats += 1;
+    if (!isFirst && ordered) this.counted.see();
     this.delivered.add(key);
     if (!ordered || !isFirst) return;
     const pair = `${endpointId} ${event.invoiceId}`;
