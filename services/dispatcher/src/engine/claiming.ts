@@ -89,9 +89,7 @@ function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now)
   let last: Delivery | undefined;
   for (const row of rows) {
     if (row.follows && last === undefined) continue;
-    const delivery = endpointLane.claimed.has(row.event.position)
-      ? undefined
-      : createClaimed(endpointLane, row);
+    const delivery = isKnown(endpointLane, row) ? undefined : createClaimed(endpointLane, row);
     if (delivery === undefined || !mayTake(state, delivery)) {
       // What follows it waits on as a row.
       last = undefined;
@@ -109,6 +107,14 @@ function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now)
     }
     if (head.state === 'parked') enqueue(state, head);
   }
+}
+
+/**
+ * It is claimed already, or in memory: then somebody else, who has the lane now, has made a row of it. Only
+ * what is sent again by hand may lie above progress.
+ */
+function isKnown({ claimed, window }: EndpointLane, { event, ordered }: ClaimedRow): boolean {
+  return claimed.has(event.position) || (ordered && event.position > window.draftedProgress);
 }
 
 function follow(last: Delivery, delivery: Delivery): void {
