@@ -38,6 +38,8 @@ export interface Endpoint extends TurnTaker {
   inFlight: number;
   /** While it has something queued or in flight. */
   tenant: Tenant | undefined;
+  /** Where it waits for room. */
+  waitsAt: Origin | undefined;
   readonly lanes: Map<number, EndpointLane>;
   /** Lanes in which rows are due that were not claimed for want of room. */
   readonly dueLanes: Set<EndpointLane>;
@@ -75,6 +77,7 @@ export function createEndpoint(id: string, view: EndpointView | undefined): Endp
     following: 0,
     inFlight: 0,
     tenant: undefined,
+    waitsAt: undefined,
     credit: 0,
     inRing: false,
     lanes: new Map(),

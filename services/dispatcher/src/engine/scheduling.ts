@@ -58,12 +58,12 @@ function nextReady(state: EngineState, { turns }: Tenant, now: Now): Endpoint | 
 function isReady(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   const { maxInFlightPerOrigin } = state.options.limits;
   const origin = state.origins.get(originName(endpoint));
-  if (!mayBegin(state, endpoint, now)) {
-    if (origin?.waiting.delete(endpoint) === true) wakeWaiting(state, origin);
-    return false;
-  }
+  const isHindered = !mayBegin(state, endpoint, now);
+  if (isHindered || endpoint.waitsAt !== origin) stopWaiting(state, endpoint);
+  if (isHindered) return false;
   if (origin === undefined || origin.inFlight < maxInFlightPerOrigin) return true;
   origin.waiting.add(endpoint);
+  endpoint.waitsAt = origin;
   return false;
 }
 
@@ -112,11 +112,8 @@ export function noteBegin(state: EngineState, delivery: Delivery, now: Now): voi
   const origin = originOf(state, endpoint);
   delivery.origin = origin;
   origin.inFlight += 1;
-  if (origin.waiting.size > 0) {
-    // Next time it waits behind the others.
-    origin.waiting.delete(endpoint);
-    wakeWaiting(state, origin);
-  }
+  // Next time it waits behind the others.
+  stopWaiting(state, endpoint);
   endpoint.inFlight += 1;
   if (endpoint.tenant !== undefined) endpoint.tenant.inFlight += 1;
   state.inFlight += 1;
@@ -155,15 +152,20 @@ function wakeWaiting(state: EngineState, origin: Origin): void {
   let room = state.options.limits.maxInFlightPerOrigin - origin.inFlight;
   for (const waiting of origin.waiting) {
     if (room <= 0) return;
-    if (waiting.queued === 0 || originName(waiting) !== origin.name) {
-      origin.waiting.delete(waiting);
-      continue;
-    }
     joinTurns(state, waiting);
     // Those of a tenant that has its share do not use the room now.
     if (waiting.tenant === undefined || !isCrowded(state, waiting.tenant)) room -= 1;
   }
   if (origin.inFlight === 0 && origin.waiting.size === 0) state.origins.delete(origin.name);
+}
+
+/** It waits for room at its origin no more: others may have its place. */
+export function stopWaiting(state: EngineState, endpoint: Endpoint): void {
+  const { waitsAt } = endpoint;
+  if (waitsAt === undefined) return;
+  endpoint.waitsAt = undefined;
+  waitsAt.waiting.delete(endpoint);
+  wakeWaiting(state, waitsAt);
 }
 
 function* takeFirst<Item>(items: Set<Item>, count: number): Generator<Item> {

@@ -13,7 +13,13 @@ import {
 import { noteSettled, type LaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
 import { createPace, type Pace } from './pace.ts';
-import { enterTenant, joinTurns, leaveTenantIfIdle, TURN_CREDIT } from './scheduling.ts';
+import {
+  enterTenant,
+  joinTurns,
+  leaveTenantIfIdle,
+  stopWaiting,
+  TURN_CREDIT,
+} from './scheduling.ts';
 import { Turns } from './turns.ts';
 
 /** What the engine is given: settings, and the two things it cannot know by itself. */
@@ -201,7 +207,10 @@ export function dequeue(state: EngineState, endpoint: Endpoint): void {
   state.queued -= 1;
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   // Nothing in the queue counts any more: it would keep its bodies in memory.
-  if (endpoint.queued === 0) endpoint.queue.clear();
+  if (endpoint.queued === 0) {
+    endpoint.queue.clear();
+    stopWaiting(state, endpoint);
+  }
   leaveTenantIfIdle(state, endpoint);
 }
 
