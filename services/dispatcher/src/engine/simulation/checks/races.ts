@@ -26,6 +26,9 @@ export const RACES = {
   subscriptionWent: 'one of several subscriptions went while rows of it waited',
   circuitOpened: 'a circuit opened while deliveries were queued',
   probeFailed: 'a probe failed',
+  circuitClosed: 'a circuit closed again',
+  limitGrew: 'the limit of an endpoint grew',
+  limitShrank: 'the limit of an endpoint shrank',
   headFailed: 'the head of claimed rows failed',
   commitUnheard: 'a recording was committed, and nobody heard of it',
   commitRepeated: 'a recording failed, and was written again',
@@ -60,29 +63,39 @@ export class Races {
   }
 }
 
+/** How an endpoint stood. */
+interface Stood {
+  readonly circuit: Circuit['state'];
+  readonly limit: number;
+  readonly queued: number;
+}
+
 /** What an input may change, as it was before. */
 export interface Before {
-  readonly circuits: ReadonlyMap<Endpoint, { readonly state: Circuit['state']; queued: number }>;
+  readonly endpoints: ReadonlyMap<Endpoint, Stood>;
   readonly modes: ReadonlyMap<EndpointLane, EndpointLane['mode']>;
-  readonly unrecorded: number;
 }
 
 export function lookBefore(state: EngineState): Before {
-  const circuits = new Map<Endpoint, { state: Circuit['state']; queued: number }>();
+  const endpoints = new Map<Endpoint, Stood>();
   const modes = new Map<EndpointLane, EndpointLane['mode']>();
   for (const endpoint of state.endpoints.values()) {
-    circuits.set(endpoint, { state: endpoint.circuit.state, queued: endpoint.queued });
-    for (const lane of endpoint.lanes.values()) modes.set(lane, lane.mode);
+    const { circuit, concurrency, queued, lanes } = endpoint;
+    endpoints.set(endpoint, { circuit: circuit.state, limit: concurrency.current, queued });
+    for (const lane of lanes.values()) modes.set(lane, lane.mode);
   }
-  return { circuits, modes, unrecorded: state.unrecorded };
+  return { endpoints, modes };
 }
 
 /** Counts what an input changed in circuits and modes. */
 export function countChanges(races: Races, before: Before, state: EngineState): void {
-  for (const [endpoint, { state: was, queued }] of before.circuits) {
-    if (endpoint.circuit.state !== 'open' || was === 'open') continue;
-    if (was === 'half_open') races.count('probeFailed');
-    else if (queued > 0) races.count('circuitOpened');
+  for (const [{ circuit, concurrency }, was] of before.endpoints) {
+    if (concurrency.current > was.limit) races.count('limitGrew');
+    if (concurrency.current < was.limit) races.count('limitShrank');
+    if (circuit.state === was.circuit) continue;
+    if (circuit.state === 'closed') races.count('circuitClosed');
+    else if (circuit.state === 'open' && was.circuit === 'half_open') races.count('probeFailed');
+    else if (circuit.state === 'open' && was.queued > 0) races.count('circuitOpened');
   }
   for (const [lane, was] of before.modes) {
     if (lane.mode === was || lane.window.phase !== 'owned') continue;

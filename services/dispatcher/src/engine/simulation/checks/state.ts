@@ -1,5 +1,5 @@
 import type { Delivery } from '../../delivery.ts';
-import { isCallable, sendLimit, type Endpoint } from '../../endpoint.ts';
+import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
 import type { EngineState } from '../../state.ts';
@@ -118,7 +118,7 @@ function checkTurns(state: EngineState, endpoint: Endpoint): void {
   const waits =
     state.overShare.has(endpoint) ||
     state.wakeTimes.has(endpoint) ||
-    [...state.origins.values()].some(({ waiting }) => waiting.has(endpoint));
+    endpoint.waitsAt?.waiting.has(endpoint) === true;
   if (!isKnown && !waits) throw new Error(`${id} could send, and nobody knows.`);
 }
 
@@ -142,6 +142,12 @@ function checkClaims(state: EngineState, endpoint: Endpoint): void {
 
 /** What is under way is counted at each level. */
 function checkSums(state: EngineState): void {
+  for (const { name, inFlight, waiting } of state.origins.values()) {
+    if (inFlight === 0 && waiting.size === 0) throw new Error(`${name} is left.`);
+    for (const { id, queued } of waiting) {
+      if (queued === 0) throw new Error(`${id} waits at ${name} for nothing.`);
+    }
+  }
   same(
     'inFlight of tenants',
     sum(state.tenants.values(), (it) => it.inFlight),
@@ -200,7 +206,7 @@ export function findLeft(state: EngineState): string | undefined {
     if (endpoint.view === undefined) return `${id} was not forgotten.`;
     if (endpoint.queue.length > 0) return `Something of ${id} is queued.`;
     for (const { pairs, claimed, window, mode } of endpoint.lanes.values()) {
-      if (mode === 'lagging') return `${id} lags in lane ${window.lane}.`;
+      if (mode === 'lagging' && isSound(endpoint)) return `${id} lags in lane ${window.lane}.`;
       if (pairs.size > 0) return `Pairs of ${id} are left.`;
       if (claimed.size > 0) return `Rows of ${id} are claimed.`;
       if (window.settledHere.size > 0) return `Results of lane ${window.lane} are left.`;

@@ -58,6 +58,11 @@ export const SMALL_LIMITS: EngineLimits = {
   maxRefills: 1,
 };
 
+const TICKS = 'ticks';
+const RENEWS = 'renews its leases';
+/** What is not worth a line unless something comes of it. */
+const QUIET: ReadonlySet<string> = new Set([TICKS, RENEWS]);
+
 /** What a process cannot do itself. */
 export interface ProcessHost {
   carryOut(process: SimulatedProcess, effect: Effect): void;
@@ -165,7 +170,7 @@ export class SimulatedProcess {
   /** Sends begin before this time only, on its monotonic clock. */
   lease(untilMs: number): void {
     this.leaseUntilMs = untilMs;
-    this.input('renews its leases', (engine, now) => engine.leaseExtended(untilMs, now));
+    this.input(RENEWS, (engine, now) => engine.leaseExtended(untilMs, now));
   }
 
   answer(answer: Answer): void {
@@ -225,9 +230,9 @@ export class SimulatedProcess {
     const { trace, timeline, races } = this.around;
     const state = this.state();
     const before = lookBefore(state);
-    trace.note(timeline.nowMs, `${this.name} ${what}`);
     give(this.engine, this.now());
     const effects = this.engine.takeEffects();
+    if (!QUIET.has(what) || effects.length > 0) trace.note(timeline.nowMs, `${this.name} ${what}`);
     const record = effects.find((effect) => effect.kind === 'record');
     if (record !== undefined) this.uncommitted = record.recording;
     for (const [index, effect] of effects.entries()) {
@@ -296,6 +301,6 @@ export class SimulatedProcess {
     const { nowMs } = this.around.timeline;
     this.ticks = [...this.ticks.filter((atMs) => atMs > nowMs - 1_000), nowMs];
     if (this.ticks.length > MOST_TICKS_A_SECOND) throw new Error('It is woken without end.');
-    this.input('ticks', (engine, now) => engine.tick(now));
+    this.input(TICKS, (engine, now) => engine.tick(now));
   }
 }

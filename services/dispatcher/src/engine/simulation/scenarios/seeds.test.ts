@@ -9,7 +9,7 @@ import { reportOf } from './report.ts';
 import { createScenario } from './scenario.ts';
 import { playSeeds, type Seeds } from './seeds.ts';
 
-const SEEDS = 400;
+const SEEDS = 600;
 const REDUCE_RUNS = 300;
 const SIMULATE = fileURLToPath(new URL('main.ts', import.meta.url));
 
