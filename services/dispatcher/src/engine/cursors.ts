@@ -15,8 +15,12 @@ export function moveCursor(endpointLane: EndpointLane, cursor: Cursor | undefine
   endpointLane.window.movedCursors.add(endpointLane);
 }
 
-/** Notes how many rows of an endpoint in a lane there are, as recorded. */
-export function setRowCount(endpointLane: EndpointLane, rowCount: number): void {
+/**
+ * Notes how many rows of an endpoint in a lane there are, as recorded. A row of an unregistered endpoint
+ * may be counted as gone twice: when it is cancelled, and when the answer comes that was under way.
+ */
+export function setRowCount(endpointLane: EndpointLane, counted: number): void {
+  const rowCount = Math.max(0, counted);
   endpointLane.window.rowTotal += rowCount - endpointLane.rowCount;
   endpointLane.rowCount = rowCount;
 }
