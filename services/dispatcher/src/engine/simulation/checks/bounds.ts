@@ -1,4 +1,6 @@
+import type { Effect } from '../../effect.ts';
 import type { EngineLimits } from '../../limits.ts';
+import type { LaneRecorded } from '../../recording.ts';
 import type { EngineState } from '../../state.ts';
 import type { StoredLane } from '../servers/store.ts';
 
@@ -53,6 +55,42 @@ function within(what: string, is: number, most: number): void {
   if (is > most) throw new Error(`${what}: ${is}, but ought to be ${most} at most`);
 }
 
+/** Checks that no more is asked for at a time than may be. */
+export function checkEffect(effect: Effect, { windows, options: { limits } }: EngineState): void {
+  switch (effect.kind) {
+    case 'send': {
+      const { id, circuit, inFlight } = effect.delivery.endpointLane.endpoint;
+      if (circuit.state === 'half_open' && inFlight > 1)
+        throw new Error(`${id} is not probed with one.`);
+      return;
+    }
+    case 'claim':
+      // The last endpoint may have rows in several lanes.
+      within('claims', effect.claims.length, limits.maxClaims + windows.size);
+      for (const { limit, endpointLane } of effect.claims) {
+        const isProbe = endpointLane.endpoint.circuit.state === 'half_open';
+        within('rows of a claim', limit, isProbe ? 1 : limits.maxClaimedPerEndpoint);
+      }
+      return;
+    case 'refill':
+      within('refills', effect.refills.length, limits.maxRefills);
+      for (const { endpointIds } of effect.refills) {
+        within('endpoints of a refill', endpointIds.size, limits.maxRefillEndpoints);
+      }
+      return;
+    case 'record':
+      for (const { listEndpoints } of effect.recording.lanes) {
+        within('listed endpoints', listEndpoints.length, limits.maxListed);
+      }
+      return;
+    case 'find':
+    case 'answered_late':
+    case 'lost':
+    case 'release':
+    case 'report_gone':
+  }
+}
+
 /** Checks that the rows of a lane do not grow beyond their limits. */
 export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): void {
   // What was read before the rows were so many becomes rows, too: in the window, and drafted.
@@ -66,4 +104,13 @@ export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): vo
   // Of each endpoint as many may be known without it lagging.
   const known = byEndpoint.size * (limits.maxBlockedPairs + extra);
   within('rows of the lane', usual.length, limits.maxRowsPerLane + known);
+}
+
+/** Checks that only few rows are listed, so that memory holds few pairs. */
+export function checkListed(result: LaneRecorded, { maxBlockedPairs }: EngineLimits): void {
+  if (result.kind === 'refused') return;
+  for (const { rows, endpointId } of result.listed) {
+    const usual = rows.filter(({ ordered }) => ordered);
+    within(`listed rows of ${endpointId}`, usual.length, maxBlockedPairs);
+  }
 }

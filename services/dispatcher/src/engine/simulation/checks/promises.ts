@@ -37,7 +37,6 @@ export class Promises {
       repeats.allow();
     }
     if (!ordered) return;
-    repeats.checkSend(delivery);
     const key = deliveryKey(id, event.lane, event.position);
     if (attempt > this.mostAttempts && !this.isUnanswered(delivery) && !receivers.gone.has(key)) {
       throw new Error(`${key} was sent once more than it may be.`);
@@ -45,8 +44,11 @@ export class Promises {
     if (isOwner && store.settled.get(key) === 'delivered' && !store.revived.has(key)) {
       throw new Error(`${key} was needlessly sent again.`);
     }
-    // The rows that one who lost a lane claims may be those that the new owner made due.
-    if (isOwner) checkAlone(process, delivery);
+    if (isOwner) {
+      // The rows that one who lost a lane claims may be those that the new owner made due.
+      checkAlone(process, delivery);
+      repeats.checkSend(delivery);
+    }
     this.checkOrder(process, delivery);
   }
 
@@ -90,7 +92,7 @@ export class Promises {
   }
 
   private checkSettlement(lane: number, record: AttemptRecord): void {
-    const { endpoints, receivers, store, world } = this.around;
+    const { endpoints, receivers, store, world, races } = this.around;
     const { event, endpointId, settlement, outcome, attempt } = record;
     const key = deliveryKey(endpointId, lane, event.position);
     switch (settlement) {
@@ -106,6 +108,7 @@ export class Promises {
         // By the clock of the process, which is nobody's fault.
         const isOld = record.startedAtMs - event.recordedAtMs > (world.retentionMs ?? Infinity);
         const isTried = outcome !== undefined && attempt >= this.mostAttempts;
+        if (outcome === undefined) races.count('diedOfAge');
         if (isTried || store.revived.has(key) || (outcome === undefined && isOld)) return;
         throw new Error(`${key} died too early.`);
       }

@@ -35,6 +35,8 @@ export const RACES = {
   writeRefused: 'a process that had lost a lane tried to write',
   zombieSent: 'a process that had lost a lane sent a delivery of it',
   diedBetweenEffects: 'a process died between two effects',
+  diedOfAge: 'a delivery died because it had waited for too long',
+  expired: 'rows died that nobody claims',
   frozen: 'a process slept for longer than its lease, and went on',
   clockStepped: 'the clock of a process stepped while it had something in flight',
 } as const;

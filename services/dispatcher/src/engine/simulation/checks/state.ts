@@ -56,6 +56,7 @@ export function checkState(state: EngineState, { store, sends }: Compared): void
     sum(state.endpoints.values(), ({ queued }) => queued),
   );
   checkSums(state);
+  checkRowTotals(state);
   if (!state.recordingUnderWay) checkRows(state, store);
 }
 
@@ -165,6 +166,19 @@ function checkSums(state: EngineState): void {
   );
 }
 
+/** The rows of a lane are those of all endpoints. */
+function checkRowTotals(state: EngineState): void {
+  const totals = new Map<LaneWindow, number>();
+  for (const { lanes } of state.endpoints.values()) {
+    for (const { window, rowCount } of lanes.values()) {
+      totals.set(window, (totals.get(window) ?? 0) + rowCount);
+    }
+  }
+  for (const window of state.windows.values()) {
+    same(`rows of lane ${window.lane}`, window.rowTotal, totals.get(window) ?? 0);
+  }
+}
+
 /** Between two recordings the engine knows how many rows there are, and of which pairs. */
 function checkRows(state: EngineState, store: SimulatedStore): void {
   for (const endpoint of state.endpoints.values()) {
@@ -184,7 +198,10 @@ function checkRows(state: EngineState, store: SimulatedStore): void {
 
 type Rows = ReturnType<SimulatedStore['rowsOf']>;
 
-function checkPairs({ endpoint, window, pairs, claimed }: EndpointLane, rows: Rows): void {
+function checkPairs(
+  { endpoint, window, pairs, claimed, blockedPairs }: EndpointLane,
+  rows: Rows,
+): void {
   const blocking = rows.filter(
     ({ ordered, event }) => ordered && claimed.get(event.position)?.state !== 'settled',
   );
@@ -194,6 +211,8 @@ function checkPairs({ endpoint, window, pairs, claimed }: EndpointLane, rows: Ro
   });
   const known = sum(pairs.values(), (pair) => pair.rows);
   same(`rows in pairs of ${endpoint.id}`, known, blocking.length + deferred);
+  const blocked = sum(pairs.values(), (pair) => (pair.rows > 0 ? 1 : 0));
+  same(`blocked pairs of ${endpoint.id}`, blockedPairs, blocked);
 }
 
 /** Says what is left of what is over; undefined when nothing is. */

@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS, type EngineLimits } from '../../limits.ts';
 import type { LaneRecorded, Recording } from '../../recording.ts';
 import type { Refilled } from '../../refilling.ts';
 import type { EngineState } from '../../state.ts';
-import { checkBounds } from '../checks/bounds.ts';
+import { checkBounds, checkEffect } from '../checks/bounds.ts';
 import { checkState, findLeft } from '../checks/state.ts';
 import { Clock } from './clock.ts';
 import { Fairness } from '../checks/fairness.ts';
@@ -177,15 +177,20 @@ export class SimulatedProcess {
     const { delivery, outcome } = answer;
     const { endpointLane, attempt, event, behind } = delivery;
     const { endpoint, window } = endpointLane;
-    const { races } = this.around;
+    const { races, repeats } = this.around;
     const sent = this.sends.get(delivery);
     const isParked = sent?.wasAbove === true && delivery.entry === undefined;
-    if (window.phase === 'lost') races.count('answerAfterHandOver');
-    else if (isParked) races.count('answerAfterPark');
+    if (window.phase === 'lost') {
+      races.count('answerAfterHandOver');
+      // It may get lost before it is written, or be read too late.
+      repeats.allow();
+    } else if (isParked) {
+      races.count('answerAfterPark');
+    }
     if (endpoint.view?.state !== 'active') races.count('answerAfterDisable');
     if (behind !== undefined && outcome.kind !== 'delivered') races.count('headFailed');
     this.sends.delete(delivery);
-    if (outcome.kind === 'delivered') this.around.repeats.hear(delivery);
+    if (outcome.kind === 'delivered') repeats.hear(delivery);
     const what = `${endpoint.id} ${event.lane}:${event.position} attempt ${attempt}`;
     this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered([answer], now));
   }
@@ -266,6 +271,7 @@ export class SimulatedProcess {
   }
 
   private carryOut(effect: Effect): void {
+    checkEffect(effect, this.state());
     if (effect.kind === 'send') {
       const { delivery } = effect;
       this.sends.set(delivery, { wasAbove: delivery.entry !== undefined });

@@ -8,7 +8,7 @@ import type { SimulatedReports } from './reports.ts';
 import type { SimulatedRequests } from './requests.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { SimulatedWatch } from './watch.ts';
-import { checkRowBounds } from '../checks/bounds.ts';
+import { checkListed, checkRowBounds } from '../checks/bounds.ts';
 
 const RECORD_MS = 30;
 const STATEMENT_MS = 20;
@@ -166,8 +166,11 @@ export class SimulatedShell {
       if (cursor === undefined) races.count('cursorEnded', cursors.has(endpointId) ? 1 : 0);
       else races.count(cursors.has(endpointId) ? 'cursorMoved' : 'cursorMade');
     }
+    races.count('expired', result.expired.filter(({ rows }) => rows > 0).length);
     this.parts.promises.checkWritten(written, progress);
-    checkRowBounds(stored, { ...SMALL_LIMITS, ...world.limits });
+    const limits = { ...SMALL_LIMITS, ...world.limits };
+    checkRowBounds(stored, limits);
+    checkListed(result, limits);
     return result;
   }
 

@@ -152,7 +152,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    what: 'an endpoint whose send ended goes before those that wait for its origin',
+    what: 'whoever waits for room at an origin is not let go when there is some',
     edits: [
       {
         file: 'scheduling.ts',

@@ -55,8 +55,8 @@ const ROUGH: readonly HappeningKind[] = [
   'commit',
   'retry by hand',
 ];
-/** One scenario in so many has nothing that may make anybody send anything twice. */
-const GENTLE_RATE = 0.1;
+/** This share of scenarios has nothing that may make anybody send anything twice. */
+const GENTLE_RATE = 0.15;
 /** How often a kind of happening is left out of a scenario altogether. */
 const LEFT_OUT_RATE = 0.5;
 const APPEND_SHARE = 0.5;
