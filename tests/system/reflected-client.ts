@@ -74,7 +74,10 @@ const CALL_TIMEOUT_MS = 20_000;
 const RECONNECT_BACKOFF_MS = { initial: 50, max: 200 } as const;
 
 export interface ClientOptions {
-  /** How often a call is made while it is answered with UNAVAILABLE; once unless said otherwise. */
+  /**
+   * How often a call is made while it is answered with UNAVAILABLE. Once, unless said otherwise: then it waits for a
+   * connection, as after a restart.
+   */
   readonly attempts?: number;
 }
 
@@ -120,7 +123,7 @@ export function createReflectedClient(
         method.requestSerialize,
         method.responseDeserialize,
         renameFields(request, toSnakeCase),
-        toMetadata(options),
+        toMetadata(options, attempts === 1),
         { deadline: Date.now() + (options.timeoutMs ?? CALL_TIMEOUT_MS) },
         settle(resolve, reject),
       );
@@ -188,8 +191,8 @@ function reflect(client: Client, question: object): Promise<ReflectionResponse> 
   return promise;
 }
 
-function toMetadata({ tenant, traceparent }: CallOptions): Metadata {
-  const metadata = new Metadata();
+function toMetadata({ tenant, traceparent }: CallOptions, waitForReady: boolean): Metadata {
+  const metadata = new Metadata({ waitForReady });
   if (tenant !== undefined) metadata.set('billhook-tenant', tenant);
   if (traceparent !== undefined) metadata.set('traceparent', traceparent);
   return metadata;
