@@ -33,6 +33,7 @@ function rejected(status: number): AttemptOutcome {
 
 const TAKEN: AttemptOutcome = { kind: 'delivered', status: 204, durationMs: 10 };
 const UNREACHABLE: AttemptOutcome = { kind: 'unreachable', durationMs: 10, detail: 'reset' };
+const LATE: AttemptOutcome = { ...UNREACHABLE, detail: 'timed out', timedOut: true };
 const REFUSED: AttemptOutcome = { kind: 'refused', durationMs: 10, detail: 'internal address' };
 
 describe('an endpoint', () => {
@@ -64,7 +65,8 @@ describe('an endpoint', () => {
     ['must not be reached', REFUSED, 8],
     ['has too much to do', rejected(429), 4],
     ['is not there', rejected(503), 4],
-    ['cannot be reached', UNREACHABLE, 4],
+    ['cannot be reached', UNREACHABLE, 8],
+    ['does not answer in time', LATE, 4],
   ])('that %s may have so many sends under way', (_, outcome, limit) => {
     expect(afterAnswer(outcome).concurrency.current).toBe(limit);
   });
