@@ -40,7 +40,7 @@ function cancelUnmatched(state: EngineState, { window, changed }: Changed, now: 
     }
   }
   for (const endpoint of changed) {
-    for (const delivery of endpoint.lanes.get(window.lane)?.claimed.values() ?? []) {
+    for (const delivery of endpoint.lanes.get(window.lane)?.claimed?.values() ?? []) {
       if (isClaimedUnsent(delivery)) cancelIfUnmatched(state, delivery, now);
     }
   }

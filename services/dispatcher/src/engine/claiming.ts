@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
-import type { EndpointLane } from './endpoint-lane.ts';
+import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
 import { enqueue, hold, isFull, leaveToRow, settleUnsent, type EngineState } from './state.ts';
@@ -29,7 +29,7 @@ function noteDue(state: EngineState, endpointLane: EndpointLane): void {
   state.claimable.add(endpointLane.endpoint);
 }
 
-/** Returns how many rows it asks for at most. */
+/** Returns how many rows it will bring, as far as their number is known. */
 function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): number {
   const { limits } = state.options;
   let rows = 0;
@@ -45,8 +45,9 @@ function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): numbe
     if (room < limits.maxClaimedPerEndpoint / 2) return rows;
     endpoint.dueLanes.delete(endpointLane);
     claims.push({ endpointLane, limit: room });
-    rows += room;
-    room -= Math.max(1, Math.min(room, endpointLane.rowCount));
+    const expected = Math.max(1, Math.min(room, endpointLane.rowCount));
+    rows += expected;
+    room -= expected;
   }
   return rows;
 }
@@ -95,7 +96,7 @@ function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now)
       last = undefined;
       continue;
     }
-    endpointLane.claimed.set(row.event.position, delivery);
+    addClaimed(endpointLane, delivery);
     hold(state, delivery);
     if (row.follows && last !== undefined) follow(last, delivery);
     else heads.push(delivery);
@@ -114,7 +115,9 @@ function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now)
  * what is sent again by hand may lie above progress.
  */
 function isKnown({ claimed, window }: EndpointLane, { event, ordered }: ClaimedRow): boolean {
-  return claimed.has(event.position) || (ordered && event.position > window.draftedProgress);
+  return (
+    claimed?.has(event.position) === true || (ordered && event.position > window.draftedProgress)
+  );
 }
 
 function follow(last: Delivery, delivery: Delivery): void {
@@ -162,7 +165,7 @@ function endIfOver(state: EngineState, delivery: Delivery, now: Now): void {
 
 /** Leaves claimed rows that were not sent yet to the database again. */
 export function unclaim(state: EngineState, endpointLane: EndpointLane, now: Now): void {
-  for (const delivery of endpointLane.claimed.values()) {
+  for (const delivery of endpointLane.claimed?.values() ?? []) {
     if (delivery.state !== 'queued' && delivery.state !== 'waiting') continue;
     leaveToRow(state, delivery);
     state.dueTimes.note(endpointLane, now.wallMs);

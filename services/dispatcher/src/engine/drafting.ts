@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
-import { becomeRow } from './endpoint-lane.ts';
+import { addClaimed, becomeRow } from './endpoint-lane.ts';
 import { isSound } from './endpoint.ts';
 import { settledAbove, type EventMark, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { IN_FLIGHT_MARGIN_MS } from './limits.ts';
@@ -70,7 +70,7 @@ function park(delivery: Delivery, rules: DraftRules): ParkedRow {
   becomeRow(delivery.endpointLane, delivery);
   delivery.entry = undefined;
   if (delivery.state === 'in_flight') {
-    delivery.endpointLane.claimed.set(delivery.event.position, delivery);
+    addClaimed(delivery.endpointLane, delivery);
     delivery.notBeforeMs = afterDeadlineMs(delivery, rules);
   }
   return {

@@ -31,12 +31,15 @@ export interface EndpointLane {
   readonly endpoint: Endpoint;
   readonly window: LaneWindow;
   mode: 'direct' | 'lagging';
-  /** Empty while lagging. */
-  readonly pairs: Map<string, Pair>;
+  /**
+   * By invoice; none while lagging. Absent when empty, like the claimed ones: there are as many of these
+   * objects as endpoints times lanes, and most of them hold nothing.
+   */
+  pairs: Map<string, Pair> | undefined;
   /** How many pairs have parked rows. */
   blockedPairs: number;
-  /** Rows taken up: in memory until what became of them is recorded. */
-  readonly claimed: Map<number, Delivery>;
+  /** Rows taken up, by position: in memory until what became of them is recorded. */
+  claimed: Map<number, Delivery> | undefined;
   /** Parked rows as recorded. */
   rowCount: number;
   /** Nothing after it is a row or in memory; absent when nothing is left out. */
@@ -59,9 +62,9 @@ export function createEndpointLane(
     endpoint,
     window,
     mode: rowCount > 0 ? 'lagging' : 'direct',
-    pairs: new Map(),
+    pairs: undefined,
     blockedPairs: 0,
-    claimed: new Map(),
+    claimed: undefined,
     rowCount,
     cursor: undefined,
   };
@@ -73,9 +76,9 @@ export function admit(lane: EndpointLane, delivery: Delivery): boolean {
     delivery.state = 'deferred';
     return false;
   }
-  const pair = lane.pairs.get(delivery.event.invoiceId);
+  const pair = lane.pairs?.get(delivery.event.invoiceId);
   if (pair === undefined) {
-    lane.pairs.set(delivery.event.invoiceId, { head: delivery, rows: 0, waiting: [] });
+    addPair(lane, delivery.event.invoiceId).head = delivery;
     return true;
   }
   delivery.state = 'waiting';
@@ -85,21 +88,21 @@ export function admit(lane: EndpointLane, delivery: Delivery): boolean {
 
 /** Takes a settled delivery out of its pair. Returns the one that is now its head, if any. */
 export function leavePair(lane: EndpointLane, delivery: Delivery): Delivery | undefined {
-  const pair = lane.pairs.get(delivery.event.invoiceId);
+  const pair = lane.pairs?.get(delivery.event.invoiceId);
   if (pair === undefined || !delivery.ordered) return undefined;
   // A deferred one is already counted as a row.
   if (delivery.entry === undefined || delivery.state === 'deferred') removeRow(lane, pair);
   else removeFromMemory(pair, delivery);
   if (pair.head !== undefined || pair.rows > 0) return undefined;
   pair.head = pair.waiting.shift();
-  if (pair.head === undefined) lane.pairs.delete(delivery.event.invoiceId);
+  if (pair.head === undefined) removePair(lane, delivery.event.invoiceId);
   return pair.head;
 }
 
 /** Turns a delivery of memory into a row of its pair. */
 export function becomeRow(lane: EndpointLane, delivery: Delivery): void {
   if (lane.mode === 'lagging' || delivery.state === 'deferred') return;
-  const pair = lane.pairs.get(delivery.event.invoiceId);
+  const pair = lane.pairs?.get(delivery.event.invoiceId);
   if (pair === undefined) return;
   removeFromMemory(pair, delivery);
   addRow(lane, pair);
@@ -108,12 +111,12 @@ export function becomeRow(lane: EndpointLane, delivery: Delivery): void {
 /** Forgets the pairs. Returns what was queued or waiting: it is to be parked unsent. */
 export function startLagging(lane: EndpointLane): Delivery[] {
   const unsent: Delivery[] = [];
-  for (const { head, waiting } of lane.pairs.values()) {
+  for (const { head, waiting } of lane.pairs?.values() ?? []) {
     if (head?.state === 'queued' && head.entry !== undefined) unsent.push(head);
     for (const delivery of waiting) unsent.push(delivery);
   }
   lane.mode = 'lagging';
-  lane.pairs.clear();
+  lane.pairs = undefined;
   lane.blockedPairs = 0;
   return unsent;
 }
@@ -124,7 +127,7 @@ export function startLagging(lane: EndpointLane): Delivery[] {
 export function stopLagging(lane: EndpointLane, rows: readonly ListedRow[]): void {
   lane.mode = 'direct';
   for (const row of rows) {
-    if (!row.ordered || lane.claimed.get(row.position)?.state === 'settled') continue;
+    if (!row.ordered || lane.claimed?.get(row.position)?.state === 'settled') continue;
     addRow(lane, pairOf(lane, row.invoiceId));
   }
   for (const entry of lane.window.entries) {
@@ -139,12 +142,31 @@ export function stopLagging(lane: EndpointLane, rows: readonly ListedRow[]): voi
 }
 
 function pairOf(lane: EndpointLane, invoiceId: string): Pair {
-  let pair = lane.pairs.get(invoiceId);
-  if (pair === undefined) {
-    pair = { head: undefined, rows: 0, waiting: [] };
-    lane.pairs.set(invoiceId, pair);
-  }
+  return lane.pairs?.get(invoiceId) ?? addPair(lane, invoiceId);
+}
+
+function addPair(lane: EndpointLane, invoiceId: string): Pair {
+  const pair: Pair = { head: undefined, rows: 0, waiting: [] };
+  lane.pairs ??= new Map();
+  lane.pairs.set(invoiceId, pair);
   return pair;
+}
+
+function removePair(lane: EndpointLane, invoiceId: string): void {
+  lane.pairs?.delete(invoiceId);
+  if (lane.pairs?.size === 0) lane.pairs = undefined;
+}
+
+/** Notes that a row is taken up. */
+export function addClaimed(lane: EndpointLane, delivery: Delivery): void {
+  lane.claimed ??= new Map();
+  lane.claimed.set(delivery.event.position, delivery);
+}
+
+/** Leaves a row to the database again. */
+export function removeClaimed(lane: EndpointLane, position: number): void {
+  lane.claimed?.delete(position);
+  if (lane.claimed?.size === 0) lane.claimed = undefined;
 }
 
 function addRow(lane: EndpointLane, pair: Pair): void {

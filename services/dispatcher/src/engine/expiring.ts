@@ -47,5 +47,6 @@ export function endpointsToExpire(state: EngineState, window: LaneWindow): strin
 /** What still is under way ends soon, and is looked at the next time. */
 function mayExpire(endpoint: Endpoint, window: LaneWindow): boolean {
   if (endpoint.view === undefined || isActive(endpoint) || window.phase !== 'owned') return false;
-  return endpoint.lanes.get(window.lane)?.claimed.size === 0;
+  const endpointLane = endpoint.lanes.get(window.lane);
+  return endpointLane !== undefined && endpointLane.claimed === undefined;
 }

@@ -88,7 +88,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
     endpoint.dueLanes.delete(endpointLane);
     state.dueTimes.forget(endpointLane);
     state.refillable.delete(endpointLane);
-    for (const delivery of endpointLane.claimed.values()) leaveToRow(state, delivery);
+    for (const delivery of endpointLane.claimed?.values() ?? []) leaveToRow(state, delivery);
   }
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {
@@ -146,7 +146,7 @@ export function handOverDue(state: EngineState, now: Now): void {
 function* claimedOf(state: EngineState, window: LaneWindow): Generator<Delivery> {
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(window.lane);
-    if (endpointLane?.window === window) yield* endpointLane.claimed.values();
+    if (endpointLane?.window === window) yield* endpointLane.claimed?.values() ?? [];
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Delivery } from './delivery.ts';
+import { addClaimed } from './endpoint-lane.ts';
 import type { FoundRow, Now, RowSearch, StoredAnswer } from './effect.ts';
 import { isExpiring } from './expiring.ts';
 import { entryAt, type LaneEntry, type LaneWindow } from './lane-window.ts';
@@ -93,7 +94,7 @@ export function takeFound(state: EngineState, { search, row }: FoundRow, now: No
       revision: 0,
       notBeforeMs: 0,
     };
-    endpointLane.claimed.set(answer.position, delivery);
+    addClaimed(endpointLane, delivery);
     hold(state, delivery);
     apply(state, { window, delivery, answer }, now);
     forgetIfIdle(state, endpointLane.endpoint);
@@ -108,7 +109,7 @@ function inMemory(
 ): Delivery | undefined {
   const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
   return (
-    endpointLane?.claimed.get(position) ??
+    endpointLane?.claimed?.get(position) ??
     entryAt(window, position)?.deliveries.find((each) => each.endpointLane === endpointLane)
   );
 }

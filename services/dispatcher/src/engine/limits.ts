@@ -77,7 +77,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   recordAfterMs: 20,
   parkAfterMs: 1_000,
   handOverAfterMs: 500,
-  maxClaims: 64,
+  maxClaims: 256,
   maxClaimedRows: 1_024,
   maxBlockedPairs: 100,
   maxRowsPerEndpointLane: 1_000,

@@ -2,7 +2,7 @@ import { draftLane } from './drafting.ts';
 import { setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
-import { stopLagging, type EndpointLane } from './endpoint-lane.ts';
+import { removeClaimed, stopLagging, type EndpointLane } from './endpoint-lane.ts';
 import { isSound } from './endpoint.ts';
 import { endpointsToExpire } from './expiring.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
@@ -148,14 +148,14 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   };
   for (const { endpointId, position } of written.settledRows) {
     const endpointLane = touch(endpointId);
-    endpointLane.claimed.delete(position);
+    removeClaimed(endpointLane, position);
     setRowCount(endpointLane, endpointLane.rowCount - 1);
     // The next one of its pair may be due now.
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
   }
   for (const { endpointId, position, notBeforeMs, inFlight } of written.retriedRows) {
     const endpointLane = touch(endpointId);
-    if (!inFlight) endpointLane.claimed.delete(position);
+    if (!inFlight) removeClaimed(endpointLane, position);
     state.dueTimes.note(endpointLane, notBeforeMs);
   }
   for (const { endpointId, notBeforeMs } of written.parkedRows) {

@@ -1,7 +1,13 @@
 import type { Delivery, LogEvent, Settlement } from './delivery.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
-import { createEndpointLane, leavePair, startLagging, type EndpointLane } from './endpoint-lane.ts';
+import {
+  createEndpointLane,
+  leavePair,
+  removeClaimed,
+  startLagging,
+  type EndpointLane,
+} from './endpoint-lane.ts';
 import {
   createEndpoint,
   isSound,
@@ -143,7 +149,7 @@ export function endpointOf(state: EngineState, endpointId: string): Endpoint {
 export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.view !== undefined || endpoint.inFlight > 0 || endpoint.queued > 0) return;
   for (const { rowCount, claimed, cursor } of endpoint.lanes.values()) {
-    if (rowCount > 0 || claimed.size > 0 || cursor !== undefined) return;
+    if (rowCount > 0 || claimed !== undefined || cursor !== undefined) return;
   }
   state.endpoints.delete(endpoint.id);
   state.wakeTimes.forget(endpoint);
@@ -256,13 +262,14 @@ function follower({ behind }: Delivery): Delivery | undefined {
 
 /** Leaves what was claimed, and all that follows it, to its row. */
 export function leaveToRow(state: EngineState, delivery: Delivery): void {
-  const { endpoint, claimed } = delivery.endpointLane;
+  const { endpointLane } = delivery;
+  const { endpoint } = endpointLane;
   for (let each: Delivery | undefined = delivery; each !== undefined; each = each.behind) {
     if (each.state === 'queued') dequeue(state, endpoint);
     else if (each.state === 'waiting') unfollow(state, endpoint);
     else continue;
     each.state = 'parked';
-    claimed.delete(each.event.position);
+    removeClaimed(endpointLane, each.event.position);
     letGo(state, each);
   }
 }

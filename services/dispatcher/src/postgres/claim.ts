@@ -19,7 +19,7 @@ export async function readDueRows(
   nowMs: number,
 ): Promise<ClaimResult[]> {
   const taken = claims.flatMap(({ endpointLane }, index) =>
-    [...endpointLane.claimed.keys()].map((position) => ({ nth: index + 1, position })),
+    [...(endpointLane.claimed?.keys() ?? [])].map((position) => ({ nth: index + 1, position })),
   );
   const result = await pool.query<DueColumns>({
     name: 'read_due_rows',

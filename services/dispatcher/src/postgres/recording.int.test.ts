@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { LogEvent } from '../engine/delivery.ts';
 import type { Claim, ClaimResult } from '../engine/effect.ts';
-import { createEndpointLane } from '../engine/endpoint-lane.ts';
+import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
 import type { AttemptRecord, LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
@@ -111,7 +111,7 @@ function claimOf(endpointId: string, limit: number, claimed: readonly number[] =
   });
   const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
   for (const position of claimed) {
-    endpointLane.claimed.set(position, {
+    addClaimed(endpointLane, {
       event: event(position),
       endpointLane,
       ordered: true,

@@ -179,7 +179,7 @@ export class SimulatedShell {
     const { wallMs } = process.now();
     const asked = claims.map(({ endpointLane, limit }) => {
       const { endpoint, claimed } = endpointLane;
-      return { endpointId: endpoint.id, limit, taken: new Set(claimed.keys()) };
+      return { endpointId: endpoint.id, limit, taken: new Set(claimed?.keys()) };
     });
     this.atStore(process, STATEMENT_MS, () => {
       const results = claims.map((claim, index) => {

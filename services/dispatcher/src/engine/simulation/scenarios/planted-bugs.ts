@@ -82,8 +82,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'endpoint-lane.ts',
-        from: 'if (pair === undefined) {\n    lane.pairs.set(',
-        to: 'if (pair === undefined || pair.rows > 0) {\n    lane.pairs.set(',
+        from: 'if (pair === undefined) {\n    addPair(',
+        to: 'if (pair === undefined || pair.rows > 0) {\n    addPair(',
       },
     ],
   },
