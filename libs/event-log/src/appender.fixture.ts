@@ -73,7 +73,7 @@ function streamOfNotes(schema: string): Aggregate<Append, Map<string, number>, n
       const events = payloads.map((data) => ({ type: NOTE_TYPE, data }));
       return { kind: 'accepted', events, answer: version };
     },
-    save: () => Promise.resolve(),
+    save: () => [],
     encodeAnswer: (version) => Buffer.from(String(version)),
     decodeAnswer: (bytes) => Number(Buffer.from(bytes).toString()),
   };

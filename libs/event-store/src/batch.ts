@@ -1,4 +1,4 @@
-import { transaction, type Client, type Pool } from '@billhook/postgres';
+import { transactionInTwoSteps, type Client, type Pool } from '@billhook/postgres';
 import { invalidField, type ServiceError } from '@billhook/runtime';
 
 import { answerKey, readNowAndAnswers, type KnownAnswers } from './answers.ts';
@@ -46,17 +46,28 @@ export async function commitBatch<Command extends Stream, Working, Answer>(
   batch: readonly PendingCommand<Command, Answer>[],
 ): Promise<{ readonly outcomes: readonly Outcome<Answer>[]; readonly appended: boolean }> {
   const { pool, aggregate, schema, requestIdRetentionMs: retentionMs } = options;
-  return transaction(pool, async (client) => {
-    const lanes = await lockLanes(client, schema, lanesOf(batch));
-    const { nowMs, answers } = await readNowAndAnswers(client, batch, { schema, retentionMs });
-    const working = await load(options, client, batch);
-    const written: WrittenBatch = { events: [], answers: [], lanes: new Map() };
-    const drafting = { ...options, working, answers, nowMs, lockedLanes: lanes, written };
-    const outcomes = batch.map((pending, index) => draftOrAccuse(drafting, pending, index));
-    const appended = written.events.length > 0;
-    if (appended || written.answers.length > 0) await writeBatch(client, schema, written);
-    if (appended) await aggregate.save(client, working);
-    return { outcomes, appended };
+  return transactionInTwoSteps(pool, {
+    async read(client) {
+      // In this order: what is loaded is the state under the locks.
+      const [lanes, { nowMs, answers }, working] = await Promise.all([
+        lockLanes(client, schema, lanesOf(batch)),
+        readNowAndAnswers(client, batch, { schema, retentionMs }),
+        load(options, client, batch),
+      ]);
+      return { lockedLanes: lanes, nowMs, answers, working };
+    },
+    write(client, found) {
+      const written: WrittenBatch = { events: [], answers: [], lanes: new Map() };
+      const drafting = { ...options, ...found, written };
+      const outcomes = batch.map((pending, index) => draftOrAccuse(drafting, pending, index));
+      const appended = written.events.length > 0;
+      const hasWritten = appended || written.answers.length > 0;
+      const answers = [
+        ...(hasWritten ? [writeBatch(client, schema, written)] : []),
+        ...(appended ? aggregate.save(client, found.working) : []),
+      ];
+      return { result: { outcomes, appended }, answers };
+    },
   });
 }
 

@@ -63,9 +63,9 @@ const counters: Aggregate<Move, Working, Counter> = {
     const data = Buffer.from(`${by} ${mark}`);
     return { kind: 'accepted', events: [{ type: 'moved', data }], answer: moved };
   },
-  async save(client, working) {
+  save(client, working) {
     const rows = [...working.values()].filter(({ version }) => version > 0);
-    await client.query(
+    const saved = client.query(
       `insert into ${SCHEMA}.counter (tenant, stream_id, value, version, mark)
        select * from unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[])
        on conflict (tenant, stream_id) do update
@@ -78,6 +78,7 @@ const counters: Aggregate<Move, Working, Counter> = {
         rows.map(({ mark }) => mark),
       ],
     );
+    return [saved];
   },
   encodeAnswer: ({ value, version }) => Buffer.from(`${value} ${version}`),
   decodeAnswer: (bytes) => {

@@ -37,8 +37,12 @@ export interface Aggregate<Command extends Stream, Working, Answer> {
   version(working: Working, stream: Stream): number;
   /** Decides, and evolves `working` when the command is accepted. It must not wait. */
   decide(working: Working, command: Command, now: DecisionTime): Decision<Answer>;
-  /** Writes what changed, set-based. */
-  save(client: Client, working: Working): Promise<void>;
+  /**
+   * Sends what writes what changed, set-based. It must not wait: the commit follows at once.
+   *
+   * @returns the answers to come.
+   */
+  save(client: Client, working: Working): readonly Promise<unknown>[];
   encodeAnswer(answer: Answer): Uint8Array;
   decodeAnswer(bytes: Uint8Array): Answer;
 }

@@ -8,4 +8,5 @@ export type { MigrateOptions, Migration } from './migrate.ts';
 export { connectionOptions, createPool } from './pool.ts';
 export type { Client, Pool, PoolOptions } from './pool.ts';
 export { createProbe } from './probe.ts';
-export { OutcomeUnknownError, transaction } from './transaction.ts';
+export { OutcomeUnknownError, transaction, transactionInTwoSteps } from './transaction.ts';
+export type { Sent, TransactionSteps } from './transaction.ts';

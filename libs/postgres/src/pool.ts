@@ -1,6 +1,8 @@
 import type { Log } from '@billhook/runtime';
 import pg from 'pg';
 
+import { GatheringSocket } from './gathering-socket.ts';
+
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
 
@@ -65,7 +67,13 @@ export function connectionOptions(options: {
 
 /** Makes a pool. It connects when it is first used; the caller ends it. */
 export function createPool(options: PoolOptions): Pool {
-  const pool = new pg.Pool({ ...connectionOptions(options), max: options.maxConnections });
+  const pool = new pg.Pool({
+    ...connectionOptions(options),
+    max: options.maxConnections,
+    // Statements that need not wait for each other's answers are sent at once.
+    pipeline: true,
+    stream: () => new GatheringSocket(),
+  });
   // A connection says that it broke, also between two statements; unheard, that would end the
   // process. Whoever uses it learns of it from the next statement.
   pool.on('connect', (client) => client.on('error', () => undefined));

@@ -1,10 +1,15 @@
 import { createLog } from '@billhook/runtime';
 import { startPostgresProxy, useTestDatabase, type PostgresProxy } from '@billhook/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { isUnavailable } from './availability.ts';
 import { createPool, type Client, type Pool } from './pool.ts';
-import { OutcomeUnknownError, transaction } from './transaction.ts';
+import {
+  OutcomeUnknownError,
+  transaction,
+  transactionInTwoSteps,
+  type Sent,
+} from './transaction.ts';
 
 const database = useTestDatabase();
 const log = createLog({ level: 'silent', service: 'test' });
@@ -115,6 +120,77 @@ test('a transaction that sleeps is ended by Postgres, and gives up its locks', a
   });
   expect(isUnavailable(await failure(work))).toBe(true);
   expect(await isWritten('asleep')).toBe(false);
+});
+
+describe('a transaction in two steps', () => {
+  function inTwoSteps(...texts: string[]): Promise<string> {
+    return transactionInTwoSteps(pool, {
+      read: (client) => client.query<{ found: number }>('select 42 as found'),
+      write: (client, { rows: [row] }) => ({
+        result: `found ${row?.found}`,
+        answers: texts.map((text) => write(text)(client)),
+      }),
+    });
+  }
+
+  test('hands its result on, and has written', async () => {
+    expect(await inTwoSteps('first', 'second')).toBe('found 42');
+    expect(await isWritten('second')).toBe(true);
+  });
+
+  test('is undone by any statement that fails, whose error is handed on, and keeps its connection', async () => {
+    const before = await direct.query(BACKENDS);
+    expect(await failure(inTwoSteps('before', 'twice', 'twice', 'after'))).toMatchObject({
+      code: '23505',
+    });
+    expect(await isWritten('before')).toBe(false);
+    expect(await isWritten('after')).toBe(false);
+    expect((await direct.query(BACKENDS)).rows).toEqual(before.rows);
+  });
+
+  test('is undone by a write that throws after its first statement', async () => {
+    const error = new Error('no');
+    const work = transactionInTwoSteps(pool, {
+      read: () => Promise.resolve(),
+      write(client): Sent<void> {
+        void write('half')(client);
+        throw error;
+      },
+    });
+    expect(await failure(work)).toBe(error);
+    expect(await isWritten('half')).toBe(false);
+  });
+
+  test('writes nothing when reading fails', async () => {
+    const work = transactionInTwoSteps(pool, {
+      read: (client) => client.query('select 1 / 0'),
+      write: (client) => ({ result: undefined, answers: [write('unread')(client)] }),
+    });
+    expect(await failure(work)).toMatchObject({ code: '22012' });
+    expect(await isWritten('unread')).toBe(false);
+  });
+
+  test('refuses a statement that comes after its commit', async () => {
+    const work = transactionInTwoSteps(pool, {
+      read: () => Promise.resolve(),
+      write: (client) => ({
+        result: undefined,
+        answers: [write('in time')(client).then(() => write('late')(client))],
+      }),
+    });
+    expect(await failure(work)).toBeInstanceOf(OutcomeUnknownError);
+    expect(await isWritten('late')).toBe(false);
+  });
+
+  test.each([
+    ['unanswered', true],
+    ['lost', false],
+  ] as const)('has an unknown outcome when its commit is %s', async (fate, isDone) => {
+    proxy.onCommit(() => fate);
+    expect(await failure(inTwoSteps(`step ${fate}`))).toBeInstanceOf(OutcomeUnknownError);
+    expect(await isWritten(`step ${fate}`)).toBe(isDone);
+    proxy.onCommit(() => 'answered');
+  });
 });
 
 test('connections that break while nobody uses them are replaced', async () => {

@@ -64,7 +64,7 @@ function onlyCreated(): Aggregate<Stream, Map<string, number>, number> {
       const events = [{ type: 'invoice_created', data: CREATED }];
       return { kind: 'accepted', events, answer: version };
     },
-    save: () => Promise.resolve(),
+    save: () => [],
     encodeAnswer: (version) => Buffer.from(String(version)),
     decodeAnswer: (bytes) => Number(Buffer.from(bytes).toString()),
   };

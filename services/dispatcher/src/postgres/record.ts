@@ -51,6 +51,39 @@ export async function writeRecording(
   }));
 }
 
+/** Says whether all of it is attempts and progress, as it is while every delivery is accepted. */
+export function isPlain(recording: LaneRecording): boolean {
+  return (
+    recording.settledRows.length === 0 &&
+    recording.retriedRows.length === 0 &&
+    recording.parkedRows.length === 0 &&
+    recording.movedCursors.length === 0 &&
+    recording.cancelEndpoints.length === 0 &&
+    recording.expireEndpoints.length === 0 &&
+    recording.carriedOut.length === 0 &&
+    recording.answersTaken.length === 0 &&
+    recording.listEndpoints.length === 0
+  );
+}
+
+/**
+ * Sends what writes plain parts of a recording, in the transaction of the client.
+ *
+ * @returns the answers to come.
+ */
+export function writePlain(
+  client: Client,
+  recordingNumber: number,
+  lanes: readonly LaneRecording[],
+): Promise<unknown>[] {
+  return [insertAttempts(client, lanes), moveProgress(client, recordingNumber, lanes)];
+}
+
+/** What came of a plain part of a recording. */
+export function plainlyRecorded({ lane }: LaneRecording): LaneRecorded {
+  return { kind: 'recorded', lane, revived: [], cancelled: [], expired: [], listed: [] };
+}
+
 async function insertAttempts(client: Client, lanes: readonly LaneRecording[]): Promise<void> {
   const attempts = lanes.flatMap((lane) => lane.attempts);
   if (attempts.length === 0) return;

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { LaneLeases } from '@billhook/lane-leases';
-import { OutcomeUnknownError, transaction, type Pool } from '@billhook/postgres';
+import {
+  OutcomeUnknownError,
+  transaction,
+  transactionInTwoSteps,
+  type Pool,
+} from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
-import type { LaneRecorded, Recording } from '../engine/recording.ts';
+import type { LaneRecorded, LaneRecording, Recording } from '../engine/recording.ts';
 import { wasRecorded } from './lanes.ts';
-import { writeRecording } from './record.ts';
+import { isPlain, plainlyRecorded, writePlain, writeRecording } from './record.ts';
 
 /** The wait before a recording is tried again, while Postgres is away. */
 const RETRY_AFTER_MS = { first: 50, longest: 1_000 };
@@ -32,13 +37,26 @@ export function createRecorder(deps: {
   const { pool, leases, log } = deps;
 
   function attempt(recording: Recording, isRepeat: boolean): Promise<LaneRecorded[]> {
+    if (!isRepeat && recording.lanes.every(isPlain)) return attemptPlain(recording);
     return transaction(pool, async (client) => {
       const held = await leases.fence(client, recording.lanes);
-      const refused = recording.lanes.filter(({ lane }) => !held.has(lane));
       if (isRepeat && (await wasRecorded(client, recording))) return recording.lanes.map(refusal);
-      const lanes = recording.lanes.filter(({ lane }) => held.has(lane));
-      if (lanes.length === 0) return refused.map(refusal);
-      return [...refused.map(refusal), ...(await writeRecording(client, recording.number, lanes))];
+      const { lanes, refused } = divide(recording, held);
+      if (lanes.length === 0) return refused;
+      return [...refused, ...(await writeRecording(client, recording.number, lanes))];
+    });
+  }
+
+  function attemptPlain(recording: Recording): Promise<LaneRecorded[]> {
+    return transactionInTwoSteps(pool, {
+      read: (client) => leases.fence(client, recording.lanes),
+      write(client, held) {
+        const { lanes, refused } = divide(recording, held);
+        return {
+          result: [...refused, ...lanes.map(plainlyRecorded)],
+          answers: lanes.length === 0 ? [] : writePlain(client, recording.number, lanes),
+        };
+      },
     });
   }
 
@@ -56,6 +74,17 @@ export function createRecorder(deps: {
         }
       }
     },
+  };
+}
+
+/** Parts the lanes whose fences hold from those that are refused. */
+function divide(
+  { lanes }: Recording,
+  held: ReadonlySet<number>,
+): { readonly lanes: LaneRecording[]; readonly refused: LaneRecorded[] } {
+  return {
+    lanes: lanes.filter(({ lane }) => held.has(lane)),
+    refused: lanes.filter(({ lane }) => !held.has(lane)).map(refusal),
   };
 }
 

@@ -75,7 +75,7 @@ const notes: Aggregate<Note, undefined, string> = {
   decide: (_working, { data }) => {
     return { kind: 'accepted', events: [{ type: 'note', data }], answer: '' };
   },
-  save: () => Promise.resolve(),
+  save: () => [],
   encodeAnswer: () => Buffer.alloc(0),
   decodeAnswer: () => '',
 };

@@ -69,12 +69,10 @@ export async function loadWorkingInvoices(
   };
 }
 
-/** Writes what changed, if anything did. */
-export async function saveWorkingInvoices(client: Client, working: WorkingInvoices): Promise<void> {
+/** Sends what writes what changed, if anything did. */
+export function saveWorkingInvoices(client: Client, working: WorkingInvoices): Promise<unknown>[] {
   const changed = working.changed();
-  if (changed.length > 0) {
-    await saveInvoices(client, changed);
-  }
+  return changed.length > 0 ? [saveInvoices(client, changed)] : [];
 }
 
 /** Neither tenants nor ids hold a slash. */

@@ -49,7 +49,7 @@ async function applyEvents(client: Client, events: readonly StoredEvent[]): Prom
     }
     working.put(invoice);
   }
-  await saveWorkingInvoices(client, working);
+  await Promise.all(saveWorkingInvoices(client, working));
 }
 
 async function* inBatches(

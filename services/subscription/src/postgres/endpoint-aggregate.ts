@@ -204,10 +204,7 @@ async function readLockedRevision(client: Client): Promise<number> {
   return Number(rows[0]?.position);
 }
 
-async function saveWorking(
-  client: Client,
-  { endpoints, secrets, headers }: Working,
-): Promise<void> {
+function saveWorking(client: Client, { endpoints, secrets, headers }: Working): Promise<unknown>[] {
   const removed = endpoints.removed();
   const changed = endpoints.changed();
   const expiries = secrets.expiries();
@@ -215,24 +212,16 @@ async function saveWorking(
   const added = secrets.added().filter(({ endpointId }) => !gone.has(endpointId));
   const withHeaders = headers.changed().filter(({ endpointId }) => !gone.has(endpointId));
   const withoutHeaders = [...headers.cleared(), ...removed];
+  const answers: Promise<unknown>[] = [];
   if (removed.length > 0) {
-    await deleteEndpoints(client, removed);
-    await deleteSecrets(client, removed);
+    answers.push(deleteEndpoints(client, removed), deleteSecrets(client, removed));
   }
   if (changed.length > 0) {
-    await saveEndpoints(client, changed);
-    await saveSubscriptions(client, changed);
+    answers.push(saveEndpoints(client, changed), saveSubscriptions(client, changed));
   }
-  if (expiries.length > 0) {
-    await expireSecrets(client, expiries);
-  }
-  if (added.length > 0) {
-    await insertSecrets(client, added);
-  }
-  if (withHeaders.length > 0) {
-    await saveHeaders(client, withHeaders);
-  }
-  if (withoutHeaders.length > 0) {
-    await deleteHeaders(client, withoutHeaders);
-  }
+  if (expiries.length > 0) answers.push(expireSecrets(client, expiries));
+  if (added.length > 0) answers.push(insertSecrets(client, added));
+  if (withHeaders.length > 0) answers.push(saveHeaders(client, withHeaders));
+  if (withoutHeaders.length > 0) answers.push(deleteHeaders(client, withoutHeaders));
+  return answers;
 }

@@ -37,7 +37,7 @@ export async function insertSecrets(
   client: Client,
   secrets: readonly EndpointSecret[],
 ): Promise<void> {
-  await client.query({
+  const inserted = client.query({
     name: 'insert_secrets',
     text: `
 insert into ${SCHEMA}.secret (endpoint_id, ciphertext, valid_until_ms)
@@ -51,7 +51,7 @@ order by number`,
       secrets.map(({ validUntilMs }) => validUntilMs),
     ],
   });
-  await client.query({
+  const trimmed = client.query({
     name: 'trim_secrets',
     text: `
 delete from ${SCHEMA}.secret using (
@@ -61,6 +61,7 @@ delete from ${SCHEMA}.secret using (
 where ranked.secret_id = secret.secret_id and ranked.age > $2`,
     values: [secrets.map(({ endpointId }) => toUuid(endpointId)), MAX_SECRETS_PER_ENDPOINT],
   });
+  await Promise.all([inserted, trimmed]);
 }
 
 /** Removes every secret of the endpoints. */
