@@ -1,5 +1,7 @@
 import { Socket } from 'node:net';
 
+type Written = (error?: Error | null) => void;
+
 /**
  * A socket that sends what is written within one turn of the event loop at once. The statements of a step
  * would else be as many system calls and packets, each of which wakes Postgres up.
@@ -7,15 +9,26 @@ import { Socket } from 'node:net';
 export class GatheringSocket extends Socket {
   private isGathering = false;
 
-  override write(...args: Parameters<Socket['write']>): boolean {
-    if (!this.isGathering) {
-      this.isGathering = true;
-      this.cork();
-      process.nextTick(() => {
-        this.isGathering = false;
-        this.uncork();
-      });
-    }
-    return super.write(...args);
+  override write(chunk: Uint8Array | string, written?: Written): boolean;
+  override write(chunk: Uint8Array | string, encoding?: BufferEncoding, written?: Written): boolean;
+  override write(
+    chunk: Uint8Array | string,
+    encoding?: BufferEncoding | Written,
+    written?: Written,
+  ): boolean {
+    this.gather();
+    return typeof encoding === 'function'
+      ? super.write(chunk, encoding)
+      : super.write(chunk, encoding, written);
+  }
+
+  private gather(): void {
+    if (this.isGathering) return;
+    this.isGathering = true;
+    this.cork();
+    process.nextTick(() => {
+      this.isGathering = false;
+      this.uncork();
+    });
   }
 }

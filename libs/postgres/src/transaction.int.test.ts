@@ -122,17 +122,17 @@ test('a transaction that sleeps is ended by Postgres, and gives up its locks', a
   expect(await isWritten('asleep')).toBe(false);
 });
 
-describe('a transaction in two steps', () => {
-  function inTwoSteps(...texts: string[]): Promise<string> {
-    return transactionInTwoSteps(pool, {
-      read: (client) => client.query<{ found: number }>('select 42 as found'),
-      write: (client, { rows: [row] }) => ({
-        result: `found ${row?.found}`,
-        answers: texts.map((text) => write(text)(client)),
-      }),
-    });
-  }
+function inTwoSteps(...texts: string[]): Promise<string> {
+  return transactionInTwoSteps(pool, {
+    read: (client) => client.query<{ found: number }>('select 42 as found'),
+    write: (client, { rows: [row] }) => ({
+      result: `found ${row?.found}`,
+      answers: texts.map((text) => write(text)(client)),
+    }),
+  });
+}
 
+describe('a transaction in two steps', () => {
   test('hands its result on, and has written', async () => {
     expect(await inTwoSteps('first', 'second')).toBe('found 42');
     expect(await isWritten('second')).toBe(true);

@@ -68,7 +68,9 @@ export class Connection implements Carrier {
     this.exchangesOnSocket += 1;
     exchange.carryBy(this);
     const { target, headers, body } = exchange.request;
-    this.client.dispatch({ method: 'POST', path: target.path, headers, body }, exchange);
+    // Without an origin undici takes apart its URL for each request.
+    const { origin } = this.owner;
+    this.client.dispatch({ method: 'POST', origin, path: target.path, headers, body }, exchange);
   }
 
   release(): void {

@@ -18,12 +18,19 @@ export function texts(values: readonly (string | undefined)[]): string {
   return `{${values.map(quote).join(',')}}`;
 }
 
-/** Milliseconds since 1970, for `::timestamptz[]`. */
+/** Milliseconds since 1970, for `::timestamptz[]`. Many in a row are the same. */
 export function times(valuesMs: readonly (number | undefined)[]): string {
+  let lastMs: number | undefined;
+  let lastText: string | undefined;
   return words(
-    valuesMs.map((valueMs) =>
-      valueMs === undefined ? undefined : new Date(valueMs).toISOString(),
-    ),
+    valuesMs.map((valueMs) => {
+      if (valueMs === undefined) return undefined;
+      if (valueMs !== lastMs || lastText === undefined) {
+        lastMs = valueMs;
+        lastText = new Date(valueMs).toISOString();
+      }
+      return lastText;
+    }),
   );
 }
 

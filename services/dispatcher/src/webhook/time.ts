@@ -8,12 +8,25 @@ const MAX_NANOS = 999_999_999;
 const MIN_SECONDS = -62_135_596_800n;
 const MAX_SECONDS = 253_402_300_799n;
 
+/** Texts of times that were written lately: an event has the same time for all its endpoints. */
+const known = new Map<number, string>();
+const MOST_KNOWN = 1_024;
+
 /**
  * Writes a time after RFC 3339 in UTC: without a fraction on the full second, else with three digits.
  *
  * @param timeMs milliseconds since 1970, within the years 1 to 9999.
  */
 export function formatTime(timeMs: number): string {
+  const text = known.get(timeMs);
+  if (text !== undefined) return text;
+  if (known.size >= MOST_KNOWN) known.clear();
+  const written = writeTime(timeMs);
+  known.set(timeMs, written);
+  return written;
+}
+
+function writeTime(timeMs: number): string {
   const text = new Date(timeMs).toISOString();
   return timeMs % MS_PER_SECOND === 0 ? `${text.slice(0, -'.000Z'.length)}Z` : text;
 }

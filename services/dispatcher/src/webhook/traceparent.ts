@@ -16,16 +16,20 @@ export function continueTrace(parent: string | undefined, random: () => number):
 
 const SPAN_ID_WORDS = 2;
 const TRACE_ID_WORDS = 4;
-const HEX_DIGITS_PER_WORD = 8;
 const WORD_RANGE = 2 ** 32;
+
+/** Every 16 bits as four digits: numbers are written down anew for each delivery. */
+const FOUR_DIGITS = Array.from({ length: 2 ** 16 }, (_, value) =>
+  value.toString(16).padStart(4, '0'),
+);
 
 /** The lowest bit is set, because ids of zeros alone are invalid. */
 function randomHex(words: number, random: () => number): string {
   let hex = '';
   for (let word = 0; word < words; word += 1) {
     const value = Math.floor(random() * WORD_RANGE);
-    const digits = (word === 0 ? (value | 1) >>> 0 : value).toString(16);
-    hex += digits.padStart(HEX_DIGITS_PER_WORD, '0');
+    const low = word === 0 ? value | 1 : value;
+    hex += `${FOUR_DIGITS[value >>> 16]}${FOUR_DIGITS[low & 0xff_ff]}`;
   }
   return hex;
 }
