@@ -31,7 +31,7 @@ describe('the headers of an attempt', () => {
       'billhook-sequence': '3',
       'billhook-event-time': '2024-03-14T15:00:00.500Z',
       'billhook-endpoint': 'ep_1',
-      traceparent: '00-0af7651916cd43dd8448eb211c80319c-8000000180000000-00',
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-0100008000000080-00',
     });
   });
 
@@ -97,7 +97,7 @@ describe('the trace', () => {
 
   test('has an id that is not zero whatever the random numbers are', () => {
     expect(continueTrace(undefined, () => 0)).toBe(
-      '00-00000001000000000000000000000000-0000000100000000-01',
+      '00-01000000000000000000000000000000-0100000000000000-01',
     );
   });
 });

@@ -9,27 +9,21 @@ const SAMPLED = '01';
  * @param random gives numbers from 0 up to 1. They make ids, no secrets.
  */
 export function continueTrace(parent: string | undefined, random: () => number): string {
-  const [, traceId, flags] = parent === undefined ? [] : (TRACEPARENT.exec(parent) ?? []);
-  const spanId = randomHex(SPAN_ID_WORDS, random);
-  return `00-${traceId ?? randomHex(TRACE_ID_WORDS, random)}-${spanId}-${flags ?? SAMPLED}`;
+  const [, knownTraceId, flags] = parent === undefined ? [] : (TRACEPARENT.exec(parent) ?? []);
+  const hex = randomHex(random);
+  const traceId = knownTraceId ?? hex.slice(0, TRACE_ID_DIGITS);
+  return `00-${traceId}-${hex.slice(TRACE_ID_DIGITS)}-${flags ?? SAMPLED}`;
 }
 
-const SPAN_ID_WORDS = 2;
-const TRACE_ID_WORDS = 4;
+const TRACE_ID_DIGITS = 32;
+const WORDS = new Uint32Array(6);
+const BYTES = Buffer.from(WORDS.buffer);
 const WORD_RANGE = 2 ** 32;
 
-/** Every 16 bits as four digits: numbers are written down anew for each delivery. */
-const FOUR_DIGITS = Array.from({ length: 2 ** 16 }, (_, value) =>
-  value.toString(16).padStart(4, '0'),
-);
-
-/** The lowest bit is set, because ids of zeros alone are invalid. */
-function randomHex(words: number, random: () => number): string {
-  let hex = '';
-  for (let word = 0; word < words; word += 1) {
-    const value = Math.floor(random() * WORD_RANGE);
-    const low = word === 0 ? value | 1 : value;
-    hex += `${FOUR_DIGITS[value >>> 16]}${FOUR_DIGITS[low & 0xff_ff]}`;
-  }
-  return hex;
+/** The digits of a trace id and a span id. A bit of each is set, because ids of zeros alone are invalid. */
+function randomHex(random: () => number): string {
+  for (let word = 0; word < WORDS.length; word += 1) WORDS[word] = random() * WORD_RANGE;
+  BYTES[0] = BYTES.readUInt8(0) | 1;
+  BYTES[TRACE_ID_DIGITS / 2] = BYTES.readUInt8(TRACE_ID_DIGITS / 2) | 1;
+  return BYTES.toString('hex');
 }
