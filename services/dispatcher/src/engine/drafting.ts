@@ -68,7 +68,6 @@ function mayPass(entry: LaneEntry, window: LaneWindow, rules: DraftRules): boole
 /** Makes the row of a delivery. One in flight stays with us under its attempt number. */
 function park(delivery: Delivery, rules: DraftRules): ParkedRow {
   becomeRow(delivery.endpointLane, delivery);
-  delivery.entry = undefined;
   if (delivery.state === 'in_flight') {
     addClaimed(delivery.endpointLane, delivery);
     delivery.notBeforeMs = afterDeadlineMs(delivery, rules);

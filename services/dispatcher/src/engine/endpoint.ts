@@ -1,8 +1,10 @@
 import { createCircuit, type Circuit } from './circuit.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
+import type { ClaimedRows } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { Fifo } from './fifo.ts';
+import { createPace, type Pace } from './pace.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
@@ -33,9 +35,11 @@ export interface Endpoint extends TurnTaker {
   readonly queue: Fifo<Delivery>;
   /** How many in the queue still are `queued`. */
   queued: number;
-  /** Claimed rows that wait behind another one. */
-  following: number;
+  /** Claimed rows that are queued, or wait behind another one. */
+  claimed: number;
   inFlight: number;
+  /** How many of its sends end in a second; measured when rows of it are claimed. */
+  readonly pace: Pace;
   /** While it has something queued or in flight. */
   tenant: Tenant | undefined;
   /** Where it waits for room. */
@@ -46,7 +50,7 @@ export interface Endpoint extends TurnTaker {
 }
 
 /** A tenant whose endpoints have something queued or in flight. */
-export interface Tenant extends TurnTaker {
+export interface Tenant extends TurnTaker, ClaimedRows {
   readonly id: string;
   /** Its endpoints that have something queued and may have room to send it. */
   readonly turns: Turns<Endpoint>;
@@ -74,8 +78,9 @@ export function createEndpoint(id: string, view: EndpointView | undefined): Endp
     rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,
-    following: 0,
+    claimed: 0,
     inFlight: 0,
+    pace: createPace(),
     tenant: undefined,
     waitsAt: undefined,
     credit: 0,

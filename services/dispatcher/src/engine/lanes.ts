@@ -93,7 +93,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {
       if (delivery.state === 'settled' || delivery.state === 'in_flight') continue;
-      if (delivery.state === 'queued') dequeue(state, delivery.endpointLane.endpoint);
+      if (delivery.state === 'queued') dequeue(state, delivery);
       delivery.state = 'parked';
       letGo(state, delivery);
     }

@@ -125,7 +125,7 @@ function takeFor(state: EngineState, late: Late, now: Now): void {
   const { window, delivery, answer } = late;
   const { endpoint } = delivery.endpointLane;
   if (isClaimedUnsent(delivery, answer)) {
-    dequeue(state, endpoint);
+    dequeue(state, delivery);
     delivery.state = 'in_flight';
     apply(state, late, now);
   } else if (isNewUnsent(delivery) && answer.outcome.kind === 'delivered') {

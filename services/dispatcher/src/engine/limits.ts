@@ -10,13 +10,17 @@ export interface EngineLimits {
   readonly maxInFlightPerOrigin: number;
   /** When an endpoint is called no more, and when it is tried again. */
   readonly circuit: CircuitRules;
-  /** Claimed rows that may wait in an endpoint's queue. */
+  /** Claimed rows that wait to be sent, of all endpoints; see `claim-budget.ts`. */
+  readonly maxClaimed: number;
+  /** Bytes of the bodies of these rows. */
+  readonly maxClaimedBytes: number;
+  /** Claimed rows of one endpoint that wait to be sent, however fast it takes them. */
   readonly maxClaimedPerEndpoint: number;
   /** Deliveries held in memory; beyond it nothing is read. */
   readonly maxHeld: number;
   /** Bytes of the bodies of these deliveries; beyond it nothing is read. */
   readonly maxHeldBytes: number;
-  /** How long what is queued may take at the present pace; beyond it nothing is read. */
+  /** How long what was read and is queued may take at the present pace; beyond it nothing is read. */
   readonly maxQueuedMs: number;
   /** So many may be queued in any case. */
   readonly minQueued: number;
@@ -65,6 +69,8 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxInFlightPerEndpoint: 64,
   maxInFlightPerOrigin: 512,
   circuit: { failures: 10, firstWaitMs: 1_000, longestWaitMs: 60_000 },
+  maxClaimed: 10_000,
+  maxClaimedBytes: 32 * 1024 * 1024,
   maxClaimedPerEndpoint: 128,
   maxHeld: 20_000,
   maxHeldBytes: 64 * 1024 * 1024,

@@ -78,9 +78,10 @@ function isWritable(window: LaneWindow, now: Now, parkAfterMs: number): boolean 
 /** Leaves a delivery to its row, unless its answer is still to come. */
 function forget(state: EngineState, delivery: Delivery, now: Now): void {
   const { endpointLane } = delivery;
-  if (delivery.state === 'in_flight') return;
   const wasQueued = delivery.state === 'queued';
-  if (wasQueued) dequeue(state, endpointLane.endpoint);
+  if (wasQueued) dequeue(state, delivery);
+  delivery.entry = undefined;
+  if (delivery.state === 'in_flight') return;
   delivery.state = 'parked';
   letGo(state, delivery);
   // Queued for so long: its endpoint takes less than comes in.

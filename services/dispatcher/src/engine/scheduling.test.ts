@@ -92,7 +92,7 @@ class Table {
     if (sender === undefined) throw new Error('Somebody else was sent to.');
     delivery.state = 'in_flight';
     noteBegin(this.state, delivery, this.now);
-    dequeue(this.state, endpoint);
+    dequeue(this.state, delivery);
     this.underWay.push(delivery);
     sender.sent += 1;
     sender.used += costOf(delivery);
@@ -111,7 +111,7 @@ class Table {
     for (let delivery = endpoint.queue.shift(); delivery !== undefined;) {
       const next = endpoint.queue.shift();
       delivery.state = 'parked';
-      dequeue(this.state, endpoint);
+      dequeue(this.state, delivery);
       delivery = next;
     }
     this.gone.add(endpoint);

@@ -25,14 +25,13 @@ export function sendQueued(state: EngineState, now: Now): void {
 }
 
 function begin(state: EngineState, delivery: Delivery, now: Now): void {
-  const { endpoint } = delivery.endpointLane;
   delivery.state = 'in_flight';
   delivery.attempt += 1;
   delivery.isUnanswered = false;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
   noteBegin(state, delivery, now);
-  dequeue(state, endpoint);
+  dequeue(state, delivery);
   state.effects.push({ kind: 'send', delivery });
 }
 

@@ -1,3 +1,4 @@
+import { countClaimed } from './claim-budget.ts';
 import type { Delivery, LogEvent, Settlement } from './delivery.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
@@ -68,8 +69,11 @@ export interface EngineState {
   readonly claimable: Set<Endpoint>;
   effects: Effect[];
   inFlight: number;
-  /** Heads of pairs and claimed rows that wait to be sent. */
+  /** Heads of pairs that were read and wait to be sent. */
   queued: number;
+  /** Claimed rows that wait to be sent. */
+  claimed: number;
+  claimedBytes: number;
   readonly pace: Pace;
   /** The mean number of deliveries that an event makes. */
   fanOut: number;
@@ -116,6 +120,8 @@ export function createState(options: EngineOptions): EngineState {
     effects: [],
     inFlight: 0,
     queued: 0,
+    claimed: 0,
+    claimedBytes: 0,
     pace: createPace(),
     fanOut: 1,
     held: 0,
@@ -171,14 +177,15 @@ export function endpointLaneOf(
   return endpointLane;
 }
 
-/** Says whether memory holds all it may: then nothing is read or claimed. */
+/** Says whether memory holds all it may: then nothing is read. */
 export function isFull({ held, heldBytes, options: { limits } }: EngineState): boolean {
   return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
 }
 
 /**
- * Says how many deliveries may still be queued. What waits for longer than a second is parked, which
- * costs far more than to read it later.
+ * Says how many deliveries may still be read and queued. What waits for longer than a second is parked,
+ * which costs far more than to read it later; so an endpoint that takes nothing has this room for a
+ * second at most, and lags from then on.
  */
 export function roomToQueue({ queued, pace, options: { limits } }: EngineState): number {
   return Math.max(limits.minQueued, (pace.perSecond * limits.maxQueuedMs) / 1_000) - queued;
@@ -202,15 +209,18 @@ export function enqueue(state: EngineState, delivery: Delivery): void {
   delivery.state = 'queued';
   endpoint.queue.push(delivery);
   endpoint.queued += 1;
-  state.queued += 1;
   enterTenant(state, endpoint);
+  if (delivery.entry === undefined) countClaimed(state, delivery, 1);
+  else state.queued += 1;
   joinTurns(state, endpoint);
 }
 
 /** Counts a delivery that left the queue, whose room may be used for rows that are due. */
-export function dequeue(state: EngineState, endpoint: Endpoint): void {
+export function dequeue(state: EngineState, delivery: Delivery): void {
+  const { endpoint } = delivery.endpointLane;
   endpoint.queued -= 1;
-  state.queued -= 1;
+  if (delivery.entry === undefined) countClaimed(state, delivery, -1);
+  else state.queued -= 1;
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
   // Nothing in the queue counts any more: it would keep its bodies in memory.
   if (endpoint.queued === 0) {
@@ -229,8 +239,8 @@ export function markUnwritten(window: LaneWindow, now: Now): void {
 export function settle(state: EngineState, delivery: Delivery): void {
   const { endpointLane, event, entry } = delivery;
   const isFollowing = entry === undefined && delivery.state === 'waiting';
-  if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
-  if (isFollowing) unfollow(state, endpointLane.endpoint);
+  if (delivery.state === 'queued') dequeue(state, delivery);
+  if (isFollowing) unfollow(state, delivery);
   const next = leavePair(endpointLane, delivery) ?? (isFollowing ? undefined : follower(delivery));
   delivery.state = 'settled';
   letGo(state, delivery);
@@ -243,14 +253,24 @@ export function settle(state: EngineState, delivery: Delivery): void {
     noteSettled(endpointLane.window, entry, endpointLane.endpoint.id);
   }
   if (next === undefined) return;
-  if (next.entry === undefined) unfollow(state, endpointLane.endpoint);
+  if (next.entry === undefined) unfollow(state, next);
   enqueue(state, next);
 }
 
+/** Lets a claimed row wait behind another one. */
+export function follow(state: EngineState, delivery: Delivery, before: Delivery): void {
+  before.behind = delivery;
+  delivery.state = 'waiting';
+  enterTenant(state, delivery.endpointLane.endpoint);
+  countClaimed(state, delivery, 1);
+}
+
 /** Counts a claimed row that waits behind another no more; there may be room for others. */
-function unfollow(state: EngineState, endpoint: Endpoint): void {
-  endpoint.following -= 1;
+function unfollow(state: EngineState, delivery: Delivery): void {
+  const { endpoint } = delivery.endpointLane;
+  countClaimed(state, delivery, -1);
   if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  leaveTenantIfIdle(state, endpoint);
 }
 
 /** The claimed row that is next in the pair. */
@@ -263,10 +283,9 @@ function follower({ behind }: Delivery): Delivery | undefined {
 /** Leaves what was claimed, and all that follows it, to its row. */
 export function leaveToRow(state: EngineState, delivery: Delivery): void {
   const { endpointLane } = delivery;
-  const { endpoint } = endpointLane;
   for (let each: Delivery | undefined = delivery; each !== undefined; each = each.behind) {
-    if (each.state === 'queued') dequeue(state, endpoint);
-    else if (each.state === 'waiting') unfollow(state, endpoint);
+    if (each.state === 'queued') dequeue(state, each);
+    else if (each.state === 'waiting') unfollow(state, each);
     else continue;
     each.state = 'parked';
     removeClaimed(endpointLane, each.event.position);
@@ -300,7 +319,7 @@ export function settleUnsent(
 export function lag(state: EngineState, endpointLane: EndpointLane, now: Now): void {
   if (endpointLane.mode === 'lagging') return;
   for (const delivery of startLagging(endpointLane)) {
-    if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
+    if (delivery.state === 'queued') dequeue(state, delivery);
     delivery.state = 'deferred';
     delivery.notBeforeMs = now.wallMs;
   }

@@ -60,11 +60,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: 'if (delivery.behind !== undefined) leaveToRow(state, delivery.behind);',
         to: `const next = delivery.behind;
   if (next?.state === 'waiting') {
-    endpointLane.endpoint.following -= 1;
+    countClaimed(state, next, -1);
     enqueue(state, next);
   }`,
       },
-      { file: 'sending.ts', from: '  dequeue,\n', to: '  dequeue,\n  enqueue,\n' },
+      {
+        file: 'sending.ts',
+        from: '  dequeue,\n',
+        to: '  dequeue,\n  enqueue,\n',
+      },
+      {
+        file: 'sending.ts',
+        from: `import { hush, learn } from './calling.ts';\n`,
+        to: `import { hush, learn } from './calling.ts';\nimport { countClaimed } from './claim-budget.ts';\n`,
+      },
     ],
   },
   {
@@ -159,6 +168,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: 'origin.inFlight -= 1;\n  wakeWaiting(state, origin);',
         to: 'origin.inFlight -= 1;',
       },
+    ],
+  },
+  {
+    what: 'claimed rows use up the room for what is read',
+    edits: [
+      {
+        file: 'state.ts',
+        from: 'roomToQueue({ queued, pace,',
+        to: 'roomToQueue({ queued, claimed, pace,',
+      },
+      { file: 'state.ts', from: '/ 1_000) - queued;', to: '/ 1_000) - queued - claimed;' },
     ],
   },
   {
