@@ -23,6 +23,8 @@ export interface EngineCensus {
   readonly unrecorded: number;
   /** Events above progress in the lane with the most. */
   readonly windowEvents: number;
+  /** Pairs with parked rows that are known, of all endpoints and lanes. */
+  readonly blockedPairs: number;
   /** Rows in all lanes, as recorded. */
   readonly parked: number;
   readonly endpoints: EndpointCensus;
@@ -64,6 +66,7 @@ export function takeCensus(state: EngineState, now: Now): EngineCensus {
     heldBytes,
     unrecorded,
     windowEvents: most(windows.map(({ entries }) => entries.length)),
+    blockedPairs: windows.reduce((sum, { blockedPairs }) => sum + blockedPairs, 0),
     parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
     endpoints: countEndpoints(state.endpoints.values()),
     lanes: windows.map((window) => countLane(window, now)),

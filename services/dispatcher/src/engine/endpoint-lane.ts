@@ -116,9 +116,15 @@ export function startLagging(lane: EndpointLane): Delivery[] {
     for (const delivery of waiting) unsent.push(delivery);
   }
   lane.mode = 'lagging';
-  lane.pairs = undefined;
-  lane.blockedPairs = 0;
+  forgetPairs(lane);
   return unsent;
+}
+
+/** Knows no pair any more. */
+export function forgetPairs(lane: EndpointLane): void {
+  lane.window.blockedPairs -= lane.blockedPairs;
+  lane.blockedPairs = 0;
+  lane.pairs = undefined;
 }
 
 /**
@@ -170,13 +176,18 @@ export function removeClaimed(lane: EndpointLane, position: number): void {
 }
 
 function addRow(lane: EndpointLane, pair: Pair): void {
-  if (pair.rows === 0) lane.blockedPairs += 1;
+  if (pair.rows === 0) block(lane, 1);
   pair.rows += 1;
 }
 
 function removeRow(lane: EndpointLane, pair: Pair): void {
   pair.rows -= 1;
-  if (pair.rows === 0) lane.blockedPairs -= 1;
+  if (pair.rows === 0) block(lane, -1);
+}
+
+function block(lane: EndpointLane, pairs: 1 | -1): void {
+  lane.blockedPairs += pairs;
+  lane.window.blockedPairs += pairs;
 }
 
 function removeFromMemory(pair: Pair, delivery: Delivery): void {

@@ -61,6 +61,8 @@ export interface LaneWindow {
   readonly expireEndpoints: Set<string>;
   /** Rows as recorded, of all endpoints. */
   rowTotal: number;
+  /** Pairs with parked rows, of all endpoints whose pairs are known. */
+  blockedPairs: number;
   /** Rows that were made from what is behind cursors, to be written with the next recording. */
   refilledRows: ParkedRow[];
   /** Endpoints whose cursors were made, moved or ended since the last recording. */
@@ -122,6 +124,7 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     cancelEndpoints: new Set(),
     expireEndpoints: new Set(),
     rowTotal: 0,
+    blockedPairs: 0,
     refilledRows: [],
     movedCursors: new Set(),
     catchingUp: new Set(),

@@ -44,6 +44,8 @@ export interface EngineLimits {
   readonly maxClaimedRows: number;
   /** Pairs of an endpoint in a lane with parked rows; beyond it the endpoint lags in the lane. */
   readonly maxBlockedPairs: number;
+  /** Such pairs of all endpoints and lanes; beyond it whoever gets another one lags. */
+  readonly maxBlockedPairsInAll: number;
   /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
   readonly maxRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
@@ -86,6 +88,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxClaims: 256,
   maxClaimedRows: 1_024,
   maxBlockedPairs: 100,
+  maxBlockedPairsInAll: 50_000,
   maxRowsPerEndpointLane: 1_000,
   maxRowsPerLane: 100_000,
   refillAtRows: 500,

@@ -9,6 +9,7 @@ import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
+  blockedPairsLeft,
   dequeue,
   endpointLaneOf,
   forgetIfIdle,
@@ -42,6 +43,7 @@ export function recordDue(state: EngineState, now: Now): void {
     now,
     parkAfterMs: limits.parkAfterMs,
     maxBlockedPairs: limits.maxBlockedPairs,
+    blockedPairsLeft: blockedPairsLeft(state),
     maxListed: limits.maxListed,
     deliveryTimeoutMs,
     retentionMs,
@@ -81,15 +83,20 @@ function forget(state: EngineState, delivery: Delivery, now: Now): void {
   const wasQueued = delivery.state === 'queued';
   if (wasQueued) dequeue(state, delivery);
   delivery.entry = undefined;
-  if (delivery.state === 'in_flight') return;
-  delivery.state = 'parked';
-  letGo(state, delivery);
+  if (delivery.state !== 'in_flight') {
+    delivery.state = 'parked';
+    letGo(state, delivery);
+  }
   // Queued for so long: its endpoint takes less than comes in.
   const isSlow = wasQueued && endpointLane.window.phase === 'owned';
+  if (isSlow || hasManyRows(state, endpointLane)) lag(state, endpointLane, now);
+}
+
+/** Says whether more rows of an endpoint in a lane are blocked, or waiting, than are to be known. */
+function hasManyRows(state: EngineState, { blockedPairs, rowCount }: EndpointLane): boolean {
   const { maxBlockedPairs, maxRowsPerEndpointLane } = state.options.limits;
-  const hasManyRows =
-    endpointLane.blockedPairs > maxBlockedPairs || endpointLane.rowCount >= maxRowsPerEndpointLane;
-  if (isSlow || hasManyRows) lag(state, endpointLane, now);
+  const hasMany = blockedPairs > maxBlockedPairs || rowCount >= maxRowsPerEndpointLane;
+  return hasMany || (blockedPairs > 0 && blockedPairsLeft(state) < 0);
 }
 
 /** Takes in that a recording was committed, lane by lane, or refused by a lane's fence. */
@@ -131,7 +138,7 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   for (const { endpointId, rows } of lane.result.listed) {
     const endpointLane = endpointLaneOf(state, endpointId, window);
     if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
-    if (endpointLane.cursor !== undefined) continue;
+    if (endpointLane.cursor !== undefined || rows.length > blockedPairsLeft(state)) continue;
     stopLagging(endpointLane, rows);
     for (const { dueAtMs } of rows) {
       if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);

@@ -4,6 +4,7 @@ import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
 import {
   createEndpointLane,
+  forgetPairs,
   leavePair,
   removeClaimed,
   startLagging,
@@ -157,6 +158,7 @@ export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   for (const { rowCount, claimed, cursor } of endpoint.lanes.values()) {
     if (rowCount > 0 || claimed !== undefined || cursor !== undefined) return;
   }
+  for (const endpointLane of endpoint.lanes.values()) forgetPairs(endpointLane);
   state.endpoints.delete(endpoint.id);
   state.wakeTimes.forget(endpoint);
 }
@@ -189,6 +191,13 @@ export function isFull({ held, heldBytes, options: { limits } }: EngineState): b
  */
 export function roomToQueue({ queued, pace, options: { limits } }: EngineState): number {
   return Math.max(limits.minQueued, (pace.perSecond * limits.maxQueuedMs) / 1_000) - queued;
+}
+
+/** Says how many more pairs with parked rows may be known. */
+export function blockedPairsLeft({ windows, options: { limits } }: EngineState): number {
+  let left = limits.maxBlockedPairsInAll;
+  for (const { blockedPairs } of windows.values()) left -= blockedPairs;
+  return left;
 }
 
 /** Counts a delivery that is now in memory. */

@@ -149,6 +149,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       help: 'With so many events above its progress a lane is not read.',
       read: () => limits.maxWindowEvents,
     },
+    {
+      name: 'billhook_dispatcher_blocked_pairs',
+      help: 'Pairs of endpoint and invoice that are known to have parked deliveries.',
+      read: ({ census }) => census.blockedPairs,
+    },
+    {
+      name: 'billhook_dispatcher_blocked_pairs_limit',
+      help: 'With so many known, an endpoint that gets another one lags.',
+      read: () => limits.maxBlockedPairsInAll,
+    },
   ];
 }
 

@@ -47,12 +47,28 @@ export function checkBounds(state: EngineState): void {
     within(`known results of lane ${lane}`, settledAhead.size, 2 * most);
     within(`refilled rows of lane ${lane}`, refilledRows.length, 2 * ofOneRefill(state));
   }
+  // Those that are about to be written were read before, and bounded by what is held.
+  within('blocked pairs', blockedBefore(state), limits.maxBlockedPairsInAll);
   for (const { id, queued, claimed, queue } of state.endpoints.values()) {
     // Lanes are claimed by how many rows were known, and there may be more by then.
     within(`claimed of ${id}`, claimed, limits.maxClaimedPerEndpoint + ofOneClaim(state));
     // Those that are not queued any more leave when their turn comes, or the last one goes.
     within(`queue of ${id}`, queue.length, queued + limits.maxHeld + claims + extra);
   }
+}
+
+/** Pairs that are blocked by rows, not only by what an endpoint that lagged a moment ago left unsent. */
+function blockedBefore({ windows }: EngineState): number {
+  let blocked = 0;
+  for (const { blockedPairs, entries } of windows.values()) {
+    blocked += blockedPairs;
+    for (const { deliveries } of entries) {
+      for (const { state, endpointLane } of deliveries) {
+        if (state === 'deferred' && endpointLane.mode === 'direct') blocked -= 1;
+      }
+    }
+  }
+  return blocked;
 }
 
 function within(what: string, is: number, most: number): void {

@@ -198,16 +198,19 @@ function checkClaimedSums(state: EngineState, counts: ReadonlyMap<Endpoint, Coun
   );
 }
 
-/** The rows of a lane are those of all endpoints. */
+/** The rows of a lane, and the pairs that they block, are those of all endpoints. */
 function checkRowTotals(state: EngineState): void {
   const totals = new Map<LaneWindow, number>();
+  const blocked = new Map<LaneWindow, number>();
   for (const { lanes } of state.endpoints.values()) {
-    for (const { window, rowCount } of lanes.values()) {
+    for (const { window, rowCount, blockedPairs } of lanes.values()) {
+      blocked.set(window, (blocked.get(window) ?? 0) + blockedPairs);
       totals.set(window, (totals.get(window) ?? 0) + rowCount);
     }
   }
   for (const window of state.windows.values()) {
     same(`rows of lane ${window.lane}`, window.rowTotal, totals.get(window) ?? 0);
+    same(`blocked pairs of lane ${window.lane}`, window.blockedPairs, blocked.get(window) ?? 0);
   }
 }
 

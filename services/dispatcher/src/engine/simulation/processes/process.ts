@@ -51,6 +51,7 @@ export const SMALL_LIMITS: EngineLimits = {
   expireEveryMs: 2_000,
   maxListed: 2,
   maxBlockedPairs: 4,
+  maxBlockedPairsInAll: 10,
   maxRowsPerEndpointLane: 6,
   maxRowsPerLane: 14,
   refillAtRows: 3,

@@ -182,6 +182,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    what: 'nothing bounds the pairs of all endpoints together',
+    edits: [
+      {
+        file: 'recordings.ts',
+        from: 'return hasMany || (blockedPairs > 0 && blockedPairsLeft(state) < 0);',
+        to: 'return hasMany;',
+      },
+    ],
+  },
+  {
     what: 'refills go on while what they bring is not recorded',
     edits: [
       {

@@ -189,6 +189,8 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
     { maxBlockedPairs: 1 },
+    { maxBlockedPairsInAll: 3 },
+    { maxBlockedPairs: 50, maxBlockedPairsInAll: 30 },
     { maxBlockedPairs: 50, maxRowsPerEndpointLane: 60, maxRowsPerLane: 150 },
 
     { maxRowsPerEndpointLane: 2, refillAtRows: 0 },
