@@ -67,14 +67,22 @@ export interface Origin {
   readonly waiting: Set<Endpoint>;
 }
 
-/** Makes an endpoint with nothing to send. */
-export function createEndpoint(id: string, view: EndpointView | undefined): Endpoint {
+/**
+ * Makes an endpoint with nothing to send.
+ *
+ * @param maxInFlight no more sends than these are under way, however well it takes them.
+ */
+export function createEndpoint(
+  id: string,
+  view: EndpointView | undefined,
+  maxInFlight = Infinity,
+): Endpoint {
   return {
     id,
     view,
     gone: false,
     circuit: createCircuit(),
-    concurrency: createConcurrencyLimit(),
+    concurrency: createConcurrencyLimit(maxInFlight),
     rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,

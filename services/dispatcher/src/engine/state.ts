@@ -146,7 +146,8 @@ export function createState(options: EngineOptions): EngineState {
 export function endpointOf(state: EngineState, endpointId: string): Endpoint {
   let endpoint = state.endpoints.get(endpointId);
   if (endpoint === undefined) {
-    endpoint = createEndpoint(endpointId, state.options.view(endpointId));
+    const { maxInFlightPerEndpoint } = state.options.limits;
+    endpoint = createEndpoint(endpointId, state.options.view(endpointId), maxInFlightPerEndpoint);
     state.endpoints.set(endpointId, endpoint);
   }
   return endpoint;

@@ -49,7 +49,8 @@ export function checkBounds(state: EngineState): void {
   }
   // Those that are about to be written were read before, and bounded by what is held.
   within('blocked pairs', blockedBefore(state), limits.maxBlockedPairsInAll);
-  for (const { id, queued, claimed, queue } of state.endpoints.values()) {
+  for (const { id, queued, claimed, queue, concurrency } of state.endpoints.values()) {
+    within(`limit of ${id}`, concurrency.current, limits.maxInFlightPerEndpoint);
     // Lanes are claimed by how many rows were known, and there may be more by then.
     within(`claimed of ${id}`, claimed, limits.maxClaimedPerEndpoint + ofOneClaim(state));
     // Those that are not queued any more leave when their turn comes, or the last one goes.

@@ -188,6 +188,7 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { maxUnrecorded: 20 },
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
+    { maxInFlightPerEndpoint: 2 },
     { maxBlockedPairs: 1 },
     { maxBlockedPairsInAll: 3 },
     { maxBlockedPairs: 50, maxBlockedPairsInAll: 30 },
