@@ -71,8 +71,9 @@ function mayBegin(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   // The set of endpoints, the time of a probe, or an answer lets it join again.
   if (endpoint.queued === 0 || !isCallable(endpoint)) return false;
   if (endpoint.inFlight >= sendLimit(endpoint)) return false;
-  if (endpoint.view?.rateLimitPerSecond !== undefined) {
-    const atMs = sendableAtMs(endpoint.rate);
+  const perSecond = endpoint.view?.rateLimitPerSecond;
+  if (perSecond !== undefined) {
+    const atMs = sendableAtMs(endpoint.rate, perSecond);
     if (atMs > now.monotonicMs) {
       state.wakeTimes.note(endpoint, atMs);
       return false;
