@@ -51,6 +51,7 @@ export function learn(
   now: Now,
 ): void {
   const { limits } = state.options;
+  if (now.monotonicMs - outcome.durationMs < endpoint.addressedAtMs) return;
   const sample = {
     isOverload: isOverload(outcome),
     isGood: outcome.kind === 'delivered',

@@ -1,4 +1,6 @@
 import { hush, wake } from './calling.ts';
+import { createCircuit } from './circuit.ts';
+import { createConcurrencyLimit } from './concurrency-limit.ts';
 import type { Delivery } from './delivery.ts';
 import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
@@ -15,7 +17,9 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
   for (const endpointId of endpointIds) {
     const endpoint = state.endpoints.get(endpointId);
     if (endpoint === undefined) continue;
+    const before = endpoint.view?.url;
     endpoint.view = state.options.view(endpointId);
+    if (before !== endpoint.view?.url) beginAfresh(state, endpoint, now);
     endpoint.gone = false;
     changed.add(endpoint);
   }
@@ -26,6 +30,13 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
     else if (isActive(endpoint)) wake(state, endpoint, now);
     else hush(state, endpoint, now);
   }
+}
+
+/** Nothing is known of the address that the endpoint has now. */
+function beginAfresh(state: EngineState, endpoint: Endpoint, now: Now): void {
+  endpoint.circuit = createCircuit();
+  endpoint.concurrency = createConcurrencyLimit(state.options.limits.maxInFlightPerEndpoint);
+  endpoint.addressedAtMs = now.monotonicMs;
 }
 
 interface Changed {

@@ -43,7 +43,14 @@ class Backlog {
         const { tenant, rateLimitPerSecond } = group;
         const endpointId = `ep_${nth}_${index}`;
         const origin = `http://${endpointId}`;
-        const view = { endpointId, tenant, state: 'active' as const, origin, rateLimitPerSecond };
+        const address = { url: origin, origin };
+        const view = {
+          endpointId,
+          tenant,
+          state: 'active' as const,
+          ...address,
+          rateLimitPerSecond,
+        };
         return { ...group, view, left: group.rows, sent: 0 };
       }),
     );

@@ -13,6 +13,8 @@ export interface EndpointView {
   readonly endpointId: string;
   readonly tenant: string;
   readonly state: 'active' | 'paused' | 'disabled';
+  /** Its address. */
+  readonly url: string;
   /** Scheme, host and port of its address: endpoints that have it in common share connections. */
   readonly origin: string;
   /** No more sends than these begin in a second. */
@@ -29,7 +31,9 @@ export interface Endpoint extends TurnTaker {
   /** True from an answer 410 until the set of endpoints says how the endpoint stands. */
   gone: boolean;
   circuit: Circuit;
-  readonly concurrency: ConcurrencyLimit;
+  concurrency: ConcurrencyLimit;
+  /** Answers to attempts that began before say nothing of its address, monotonic clock. */
+  addressedAtMs: number;
   readonly rate: RateLimit;
   /** Heads of pairs, oldest first. Some may have been parked or settled meanwhile. */
   readonly queue: Fifo<Delivery>;
@@ -83,6 +87,7 @@ export function createEndpoint(
     gone: false,
     circuit: createCircuit(),
     concurrency: createConcurrencyLimit(maxInFlight),
+    addressedAtMs: -Infinity,
     rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,

@@ -47,7 +47,7 @@ class Table {
       setups.map(({ tenant }, index) => {
         const endpointId = `ep_${index}`;
         const at = origin ?? `http://host-${index}`;
-        const view = { endpointId, tenant, state: 'active' as const, origin: at };
+        const view = { endpointId, tenant, state: 'active' as const, url: at, origin: at };
         return [endpointId, { ...view, rateLimitPerSecond }];
       }),
     );
