@@ -76,7 +76,7 @@ export interface EngineState {
   claimed: number;
   claimedBytes: number;
   readonly pace: Pace;
-  /** The mean number of deliveries that an event makes. */
+  /** How many deliveries an event makes: at once as many as the last one, and then fewer by and by. */
   fanOut: number;
   /** Deliveries in memory that are neither settled nor left to their row. */
   held: number;
