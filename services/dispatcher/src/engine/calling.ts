@@ -1,6 +1,7 @@
 import { afterFailure, afterWait, afterWorking } from './circuit.ts';
 import { unclaim } from './claiming.ts';
 import { adaptLimit } from './concurrency-limit.ts';
+import { refillSoon } from './cursors.ts';
 import type { AttemptOutcome } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { isSound, type Endpoint } from './endpoint.ts';
@@ -20,7 +21,7 @@ export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
 export function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
   for (const endpointLane of endpoint.lanes.values()) {
     if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
-    if (endpointLane.cursor !== undefined) state.refillable.add(endpointLane);
+    if (endpointLane.cursor !== undefined) refillSoon(state, endpointLane);
     else if (isSound(endpoint)) endpointLane.window.catchingUp.add(endpointLane);
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
     if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);

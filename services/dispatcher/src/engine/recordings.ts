@@ -1,5 +1,5 @@
 import { draftLane } from './drafting.ts';
-import { setRowCount } from './cursors.ts';
+import { refillSoon, setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { removeClaimed, stopLagging, type EndpointLane } from './endpoint-lane.ts';
@@ -208,7 +208,7 @@ function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): v
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
     forgetIfIdle(state, endpoint);
   } else if (endpointLane.cursor !== undefined) {
-    state.refillable.add(endpointLane);
+    refillSoon(state, endpointLane);
   } else if (endpointLane.mode === 'lagging' && isSound(endpoint)) {
     // Rows of a refill may still have to be written.
     if (rowCount === 0 && !window.movedCursors.has(endpointLane)) stopLagging(endpointLane, []);

@@ -1,4 +1,4 @@
-import { moveCursor } from './cursors.ts';
+import { moveCursor, refillSoon } from './cursors.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable } from './endpoint.ts';
@@ -30,26 +30,45 @@ export function refillDue(state: EngineState): void {
   const { maxRefills, maxUnrecorded } = state.options.limits;
   if (state.unrecorded >= maxUnrecorded) return;
   const refills = new Map<LaneWindow, Refill>();
-  for (const endpointLane of state.refillable) {
-    const { window, cursor } = endpointLane;
+  for (const window of state.refillable) {
     if (refills.size >= maxRefills) break;
     // What one refill brought is to be handed over first: nobody knows how long a recording takes.
-    if (refills.has(window) || window.refilledRows.length > 0) continue;
-    // Whoever changes that lets it be looked at again.
-    if (!hasRoom(state, endpointLane)) state.refillable.delete(endpointLane);
-    else if (cursor !== undefined && cursor.position <= window.draftedProgress) {
-      refills.set(window, createRefill(state, endpointLane, cursor));
-    }
+    if (window.refillFrom > window.draftedProgress || window.refilledRows.length > 0) continue;
+    const refill = refillOf(state, window);
+    if (refill !== undefined) refills.set(window, refill);
   }
   if (refills.size === 0) return;
+  for (const window of refills.keys()) {
+    state.refillable.delete(window);
+    if (window.refillable.size > 0) state.refillable.add(window);
+  }
   state.refillUnderWay = true;
   state.effects.push({ kind: 'refill', refills: [...refills.values()] });
 }
 
+/** Chooses whom to refill in a lane; undefined when there is nobody yet. */
+function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
+  let refillFrom = Infinity;
+  for (const endpointLane of window.refillable) {
+    const { cursor } = endpointLane;
+    if (cursor === undefined || !hasRoom(state, endpointLane)) {
+      // Whoever changes that lets it be looked at again.
+      window.refillable.delete(endpointLane);
+    } else if (cursor.position <= window.draftedProgress) {
+      return createRefill(state, endpointLane, cursor);
+    } else {
+      refillFrom = Math.min(refillFrom, cursor.position);
+    }
+  }
+  window.refillFrom = refillFrom;
+  if (window.refillable.size === 0) state.refillable.delete(window);
+  return undefined;
+}
+
 function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
-  const { cursor, rowCount, window, endpoint } = endpointLane;
+  const { rowCount, window, endpoint } = endpointLane;
   const { refillAtRows, maxRowsPerLane } = state.options.limits;
-  if (cursor === undefined || window.phase !== 'owned' || !isCallable(endpoint)) return false;
+  if (window.phase !== 'owned' || !isCallable(endpoint)) return false;
   return rowCount <= refillAtRows && (window.rowTotal < maxRowsPerLane || rowCount === 0);
 }
 
@@ -60,17 +79,17 @@ function createRefill(state: EngineState, first: EndpointLane, { position, mark 
   const { maxRefillEvents, maxRefillEndpoints, maxWindowEvents } = state.options.limits;
   const endpointIds = new Set<string>();
   let looked = 0;
-  for (const other of state.refillable) {
+  for (const other of window.refillable) {
     if (looked >= LOOK_AT_MOST || endpointIds.size >= maxRefillEndpoints) break;
     looked += 1;
-    if (other.window !== window || other.cursor === undefined) continue;
+    if (other.cursor === undefined) continue;
     const ahead = other.cursor.position - position;
     const isNear = ahead >= 0 && ahead < maxRefillEvents;
     if (other === first || (isNear && hasRoom(state, other))) endpointIds.add(other.endpoint.id);
   }
   for (const endpointId of endpointIds) {
     const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
-    if (endpointLane !== undefined) state.refillable.delete(endpointLane);
+    if (endpointLane !== undefined) window.refillable.delete(endpointLane);
   }
   // Near the end all that was read is wanted at once: then nothing is left out any more.
   const untilRead = window.readPosition - position;
@@ -94,7 +113,7 @@ export function takeRefilled(state: EngineState, { refill, events }: Refilled, n
   for (const endpointId of refill.endpointIds) {
     const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
     if (endpointLane?.cursor === undefined) continue;
-    state.refillable.add(endpointLane);
+    refillSoon(state, endpointLane);
     if (endpointLane.cursor.position <= window.draftedProgress) {
       refilled.set(endpointId, endpointLane);
     }
@@ -107,7 +126,7 @@ export function takeRefilled(state: EngineState, { refill, events }: Refilled, n
     if (cursor === undefined || cursor.position >= position) continue;
     if (position === window.readPosition) {
       moveCursor(endpointLane, undefined);
-      state.refillable.delete(endpointLane);
+      window.refillable.delete(endpointLane);
       window.catchingUp.add(endpointLane);
     } else {
       moveCursor(endpointLane, { position, mark: last });

@@ -87,8 +87,8 @@ export interface EngineState {
   recordingNumber: number;
   /** One that reads rows for late answers counts, too. */
   claimUnderWay: boolean;
-  /** Lagging endpoints with a cursor in a lane that may have room for what is behind it. */
-  readonly refillable: Set<EndpointLane>;
+  /** Lanes with cursors behind which something may be read; who was refilled last stands last. */
+  readonly refillable: Set<LaneWindow>;
   refillUnderWay: boolean;
   /** Rows of late answers, to be looked for. */
   readonly searches: RowSearch[];

@@ -37,8 +37,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'refilling.ts',
-        from: 'else if (cursor !== undefined && cursor.position <= window.draftedProgress) {',
-        to: 'else if (cursor !== undefined) {',
+        from: 'if (window.refillFrom > window.draftedProgress || ',
+        to: 'if (',
+      },
+      {
+        file: 'refilling.ts',
+        from: '} else if (cursor.position <= window.draftedProgress) {',
+        to: '} else if (cursor.position < Infinity) {',
       },
       {
         file: 'refilling.ts',
@@ -196,8 +201,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'refilling.ts',
-        from: 'if (refills.has(window) || window.refilledRows.length > 0) continue;',
-        to: 'if (refills.has(window)) continue;',
+        from: ' || window.refilledRows.length > 0) continue;',
+        to: ') continue;',
       },
     ],
   },
