@@ -1,13 +1,31 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { refillSoon } from './cursors.ts';
+import type { LogEvent } from './delivery.ts';
 import { createLaneWindow } from './lane-window.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { refillDue } from './refilling.ts';
+import { refillDue, takeRefilled } from './refilling.ts';
 import { createState, endpointLaneOf, type EngineState } from './state.ts';
 
 const LANES = 3;
 const ENDPOINTS = 100;
+const NOW = { wallMs: 1_000, monotonicMs: 1_000 };
+
+function eventAt(position: number): LogEvent {
+  return {
+    lane: 0,
+    position,
+    id: `evt_${position}`,
+    tenant: 'one',
+    invoiceId: `invoice-${position}`,
+    sequence: 1,
+    type: 'invoice_created',
+    recordedAtMs: NOW.wallMs,
+    traceparent: undefined,
+    offset: undefined,
+    body: Buffer.alloc(2),
+  };
+}
 
 /** Lanes in which progress is at 10, and endpoints that keep a cursor in each. */
 function startState(cursor: number, limits: Partial<typeof DEFAULT_LIMITS> = {}): EngineState {
@@ -68,4 +86,32 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
     state.refillUnderWay = false;
   }
   expect(turns).toEqual([0, 1, 2, 0, 1, 2]);
+});
+
+describe.each([
+  ['that is probed', 'half_open', 8],
+  ['that works', 'closed', 40],
+] as const)('in a lane that has all the rows it may, an endpoint %s', (_, circuit, rows) => {
+  test(`gets ${rows} rows of what is behind its cursor`, () => {
+    const state = startState(0, { maxRowsPerLane: 1_000, maxRefillEndpoints: 1 });
+    const [window] = state.windows.values();
+    const [endpoint] = state.endpoints.values();
+    if (window === undefined || endpoint === undefined) throw new Error('Nobody is there.');
+    window.rowTotal = 1_000;
+    window.draftedProgress = 100;
+    window.readPosition = 100;
+    endpoint.circuit =
+      circuit === 'closed'
+        ? { state: circuit, failures: 0 }
+        : { state: circuit, reason: '', sinceMs: 0, waitMs: 1_000 };
+    const events = Array.from({ length: 40 }, (_event, nth) => ({
+      event: eventAt(nth + 1),
+      endpoints: endpoint.view === undefined ? [] : [endpoint.view],
+    }));
+    const endpointIds = new Set([endpoint.id]);
+    const place = { lane: 0, epoch: 1, after: 0, mark: undefined, limit: 40 };
+    takeRefilled(state, { refill: { ...place, endpointIds }, events }, NOW);
+    expect(window.refilledRows).toHaveLength(rows);
+    expect(endpoint.lanes.get(0)?.cursor?.position).toBe(rows);
+  });
 });

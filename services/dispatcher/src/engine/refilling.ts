@@ -21,6 +21,8 @@ import { hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /** Ids to share a reading with are looked for among so many. */
 const LOOK_AT_MOST = 1_000;
+/** In a lane that has all the rows it may, so many are made at a time of an endpoint that is only probed. */
+const PROBE_ROWS = 8;
 /** What may be read of a lane while the log is read again for it. */
 const READ_MEANWHILE = 256;
 
@@ -120,24 +122,33 @@ export function takeRefilled(state: EngineState, { refill, events }: Refilled, n
   }
   const last = takeEvents(state, { window, refill, events, refilled }, now);
   if (last === undefined) return;
-  const position = last.position;
-  for (const endpointLane of refilled.values()) {
-    const { cursor } = endpointLane;
-    if (cursor === undefined || cursor.position >= position) continue;
-    if (position === window.readPosition) {
-      moveCursor(endpointLane, undefined);
-      window.refillable.delete(endpointLane);
-      window.catchingUp.add(endpointLane);
-    } else {
-      moveCursor(endpointLane, { position, mark: last });
-    }
-  }
+  for (const endpointLane of refilled.values()) moveOn(endpointLane, last);
   markUnwritten(window, now);
+}
+
+/** An event that was read again. */
+interface Reached extends EventMark {
+  readonly position: number;
+}
+
+/** Moves a cursor on to an event; with the last one that was read it ends. */
+function moveOn(endpointLane: EndpointLane, reached: Reached): void {
+  const { cursor, window } = endpointLane;
+  const { position } = reached;
+  if (cursor === undefined || cursor.position >= position) return;
+  if (position === window.readPosition) {
+    moveCursor(endpointLane, undefined);
+    window.refillable.delete(endpointLane);
+    window.catchingUp.add(endpointLane);
+  } else {
+    moveCursor(endpointLane, { position, mark: reached });
+  }
 }
 
 interface Taking extends Refilled {
   readonly window: LaneWindow;
-  readonly refilled: ReadonlyMap<string, EndpointLane>;
+  /** Whoever has got enough is taken out. */
+  readonly refilled: Map<string, EndpointLane>;
 }
 
 /** Returns the last event that was taken in. */
@@ -145,13 +156,16 @@ function takeEvents(
   state: EngineState,
   { window, refill, events, refilled }: Taking,
   now: Now,
-): (EventMark & { readonly position: number }) | undefined {
+): Reached | undefined {
   const { maxRefillRows } = state.options.limits;
   let taken = 0;
   let before = refill.mark;
-  let last: (EventMark & { readonly position: number }) | undefined;
+  let last: Reached | undefined;
+  const probeRows = new Map<EndpointLane, number>();
   for (const { event, endpoints } of events) {
     if (event.position > window.readPosition || taken >= maxRefillRows || isFull(state)) break;
+    const { position, id, offset } = event;
+    last = { position, id, offset };
     for (const { endpointId } of endpoints) {
       const endpointLane = refilled.get(endpointId);
       if (endpointLane?.cursor === undefined) continue;
@@ -159,12 +173,22 @@ function takeEvents(
       taken += 1;
       if (event.position <= window.draftedProgress) makeRow(state, { endpointLane, event }, now);
       else defer(state, { endpointLane, event, before }, now);
+      if (!isOnlyProbed(state, endpointLane)) continue;
+      const rows = (probeRows.get(endpointLane) ?? 0) + 1;
+      probeRows.set(endpointLane, rows);
+      if (rows < PROBE_ROWS) continue;
+      moveOn(endpointLane, last);
+      refilled.delete(endpointId);
     }
-    const { position, id, offset } = event;
     before = { id, offset };
-    last = { position, id, offset };
   }
   return last;
+}
+
+/** Says whether the endpoint gets rows although its lane has all that it may, to be probed with them. */
+function isOnlyProbed(state: EngineState, { endpoint, window }: EndpointLane): boolean {
+  const isFullLane = window.rowTotal >= state.options.limits.maxRowsPerLane;
+  return isFullLane && endpoint.circuit.state === 'half_open';
 }
 
 interface Place extends Pick<MatchedEvent, 'event'> {
