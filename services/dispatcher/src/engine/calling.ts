@@ -7,7 +7,8 @@ import type { Now } from './effect.ts';
 import { isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
 import { joinTurns } from './scheduling.ts';
-import { lag, markUnwritten, type EngineState } from './state.ts';
+import { markUnwritten, type EngineState } from './state.ts';
+import { lag } from './transitions.ts';
 
 /** Calls an endpoint no more until `wake`: it lags, and what was claimed for it is left to its rows. */
 export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {

@@ -6,7 +6,8 @@ import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
-import { forgetIfIdle, markUnwritten, settleUnsent, type EngineState } from './state.ts';
+import { forgetIfIdle, markUnwritten, type EngineState } from './state.ts';
+import { settleUnsent } from './transitions.ts';
 
 /**
  * Takes in that endpoints were registered, changed or unregistered. Deliveries that no subscription

@@ -5,10 +5,11 @@ import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
 import { measurePace } from './pace.ts';
-import { enqueue, follow, hold, leaveToRow, settleUnsent, type EngineState } from './state.ts';
+import { hold, type EngineState } from './state.ts';
+import { enqueue, follow, leaveToRow, settleUnsent } from './transitions.ts';
 
 /** So many endpoints are looked at for a claim: there may be no room for any of them. */
-const LOOK_AT_MOST = 512;
+const LOOK_AT_MOST = 256;
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {

@@ -40,7 +40,7 @@ export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
     if (!mayPass(entry, window, rules)) break;
     for (const delivery of entry.deliveries) {
       if (delivery.state === 'settled') continue;
-      parkedRows.push(park(delivery, rules));
+      parkedRows.push(rowOf(delivery, rules));
       parked.push(delivery);
     }
     passed += 1;
@@ -68,7 +68,7 @@ function mayPass(entry: LaneEntry, window: LaneWindow, rules: DraftRules): boole
 }
 
 /** Makes the row of a delivery. One in flight stays with us under its attempt number. */
-function park(delivery: Delivery, rules: DraftRules): ParkedRow {
+function rowOf(delivery: Delivery, rules: DraftRules): ParkedRow {
   becomeRow(delivery.endpointLane, delivery);
   if (delivery.state === 'in_flight') {
     addClaimed(delivery.endpointLane, delivery);

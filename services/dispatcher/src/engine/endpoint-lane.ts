@@ -1,4 +1,4 @@
-import type { Delivery } from './delivery.ts';
+import { defer, waitInTurn, type Delivery } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EventMark, LaneWindow } from './lane-window.ts';
 import type { ListedRow } from './recording.ts';
@@ -73,7 +73,7 @@ export function createEndpointLane(
 /** Gives a matched delivery its place. Returns true when it is the head of its pair. */
 export function admit(lane: EndpointLane, delivery: Delivery): boolean {
   if (lane.mode === 'lagging') {
-    delivery.state = 'deferred';
+    defer(delivery, delivery.notBeforeMs);
     return false;
   }
   const pair = lane.pairs?.get(delivery.event.invoiceId);
@@ -81,7 +81,7 @@ export function admit(lane: EndpointLane, delivery: Delivery): boolean {
     addPair(lane, delivery.event.invoiceId).head = delivery;
     return true;
   }
-  delivery.state = 'waiting';
+  waitInTurn(delivery);
   pair.waiting.push(delivery);
   return false;
 }

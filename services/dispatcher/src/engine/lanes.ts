@@ -6,16 +6,13 @@ import { createLaneWindow, hasUnwritten, type LaneStart, type LaneWindow } from 
 import { takeLateAnswer } from './late-answers.ts';
 import type { AttemptRecord } from './recording.ts';
 import {
-  dequeue,
   endpointLaneOf,
   endpointOf,
   forgetIfIdle,
-  lag,
-  leaveToRow,
-  letGo,
   markUnwritten,
   type EngineState,
 } from './state.ts';
+import { lag, leaveToRow, park } from './transitions.ts';
 import { unclaim } from './claiming.ts';
 
 /** A lane that was taken over, with how many rows of which endpoint are parked in it. */
@@ -93,9 +90,7 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {
       if (delivery.state === 'settled' || delivery.state === 'in_flight') continue;
-      if (delivery.state === 'queued') dequeue(state, delivery);
-      delivery.state = 'parked';
-      letGo(state, delivery);
+      park(state, delivery);
     }
   }
   for (const endpoint of state.endpoints.values()) forgetIfIdle(state, endpoint);

@@ -7,13 +7,13 @@ import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
 import {
   endpointLaneOf,
-  enqueue,
   hold,
   isFull,
   markUnwritten,
   roomToQueue,
   type EngineState,
 } from './state.ts';
+import { enqueue } from './transitions.ts';
 
 /** An event read from the log, with the endpoints that match it behind the barrier. */
 export interface MatchedEvent {

@@ -10,14 +10,12 @@ import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
   blockedPairsLeft,
-  dequeue,
   endpointLaneOf,
   forgetIfIdle,
-  lag,
-  letGo,
   markUnwritten,
   type EngineState,
 } from './state.ts';
+import { lag, park } from './transitions.ts';
 
 /** When the next recording should begin, monotonic clock; Infinity when nothing is to be written. */
 export function recordAtMs(state: EngineState): number {
@@ -81,12 +79,8 @@ function isWritable(window: LaneWindow, now: Now, parkAfterMs: number): boolean 
 function forget(state: EngineState, delivery: Delivery, now: Now): void {
   const { endpointLane } = delivery;
   const wasQueued = delivery.state === 'queued';
-  if (wasQueued) dequeue(state, delivery);
+  if (delivery.state !== 'in_flight') park(state, delivery);
   delivery.entry = undefined;
-  if (delivery.state !== 'in_flight') {
-    delivery.state = 'parked';
-    letGo(state, delivery);
-  }
   // Queued for so long: its endpoint takes less than comes in.
   const isSlow = wasQueued && endpointLane.window.phase === 'owned';
   if (isSlow || hasManyRows(state, endpointLane)) lag(state, endpointLane, now);

@@ -1,4 +1,5 @@
 import { moveCursor, refillSoon } from './cursors.ts';
+import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable } from './endpoint.ts';
@@ -172,7 +173,7 @@ function takeEvents(
       if (event.position <= endpointLane.cursor.position) continue;
       taken += 1;
       if (event.position <= window.draftedProgress) makeRow(state, { endpointLane, event }, now);
-      else defer(state, { endpointLane, event, before }, now);
+      else takeDeferred(state, { endpointLane, event, before }, now);
       if (!isOnlyProbed(state, endpointLane)) continue;
       const rows = (probeRows.get(endpointLane) ?? 0) + 1;
       probeRows.set(endpointLane, rows);
@@ -214,7 +215,7 @@ function makeRow(state: EngineState, { endpointLane, event }: Place, now: Now): 
 }
 
 /** It becomes a row when progress passes it, like anything new of an endpoint that lags. */
-function defer(
+function takeDeferred(
   state: EngineState,
   { endpointLane, event, before }: Place & { readonly before: EventMark | undefined },
   now: Now,
@@ -223,7 +224,7 @@ function defer(
   if (wasSettled(window, event, endpoint.id)) return;
   const entry = makeEntry(window, event.position, { before, readAtMs: now.monotonicMs });
   const delivery = createDelivery({ event, endpointLane, entry }, now);
-  delivery.state = 'deferred';
+  defer(delivery, now.wallMs);
   entry.deliveries.push(delivery);
   entry.open += 1;
   hold(state, delivery);

@@ -8,7 +8,8 @@ import { createLaneWindow } from './lane-window.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createDelivery } from './matching.ts';
 import { nextToSend, noteBegin, noteEnd, TURN_CREDIT } from './scheduling.ts';
-import { createState, dequeue, endpointLaneOf, endpointOf, enqueue } from './state.ts';
+import { createState, endpointLaneOf, endpointOf } from './state.ts';
+import { dequeue, enqueue } from './transitions.ts';
 
 const MAX_BODY_BYTES = 20_000;
 /** What a delivery costs: its body, and as much as a small one. */

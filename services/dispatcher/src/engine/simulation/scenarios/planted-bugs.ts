@@ -71,8 +71,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'sending.ts',
-        from: '  dequeue,\n',
-        to: '  dequeue,\n  enqueue,\n',
+        from: 'import { beginAttempt, leaveToRow, settle }',
+        to: 'import { beginAttempt, enqueue, leaveToRow, settle }',
       },
       {
         file: 'sending.ts',
