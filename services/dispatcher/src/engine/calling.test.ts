@@ -1,25 +1,38 @@
 import { describe, expect, test } from 'vitest';
 
 import { learn } from './calling.ts';
+import { takeChanges } from './changes.ts';
 import type { AttemptOutcome } from './delivery.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, EndpointView } from './endpoint.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { createState, endpointOf } from './state.ts';
+import { createState, endpointOf, type EngineState } from './state.ts';
 
 const NOW = { wallMs: 1_000_000, monotonicMs: 5_000 };
 
-/** Lets an endpoint, whose last answer was a failure, give one more answer. */
-function afterAnswer(outcome: AttemptOutcome): Endpoint {
-  const state = createState({
+const VIEW: EndpointView = {
+  endpointId: 'ep_1',
+  tenant: 'one',
+  state: 'active',
+  url: 'http://host/one',
+  origin: 'http://host',
+};
+
+function start(views: ReadonlyMap<string, EndpointView>): EngineState {
+  return createState({
     retryScheduleMs: [],
     deliveryTimeoutMs: 1_000,
     retentionMs: 1_000,
     limits: DEFAULT_LIMITS,
     random: () => 0.5,
     revision: () => 1,
-    view: (endpointId) => ({ endpointId, tenant: 'one', state: 'active', origin: 'http://host' }),
+    view: (endpointId) => views.get(endpointId),
     matches: () => true,
   });
+}
+
+/** Lets an endpoint, whose last answer was a failure, give one more answer. */
+function afterAnswer(outcome: AttemptOutcome): Endpoint {
+  const state = start(new Map([[VIEW.endpointId, VIEW]]));
   const endpoint = endpointOf(state, 'ep_1');
   endpoint.circuit = { state: 'closed', failures: 1 };
   endpoint.inFlight = 8;
@@ -69,5 +82,46 @@ describe('an endpoint', () => {
     ['does not answer in time', LATE, 4],
   ])('that %s may have so many sends under way', (_, outcome, limit) => {
     expect(afterAnswer(outcome).concurrency.current).toBe(limit);
+  });
+});
+
+describe('an endpoint that moves', () => {
+  const later = { wallMs: NOW.wallMs + 1_000, monotonicMs: NOW.monotonicMs + 1_000 };
+
+  /** An endpoint whose circuit has opened, after a change. */
+  function changed(change: Partial<EndpointView>): {
+    readonly endpoint: Endpoint;
+    readonly state: EngineState;
+  } {
+    const views = new Map([[VIEW.endpointId, VIEW]]);
+    const state = start(views);
+    const endpoint = endpointOf(state, VIEW.endpointId);
+    for (let failure = 0; failure < DEFAULT_LIMITS.circuit.failures; failure += 1) {
+      learn(state, { endpoint, outcome: LATE }, NOW);
+    }
+    expect(endpoint.circuit.state).toBe('open');
+    expect(endpoint.concurrency.current).toBeLessThan(8);
+    views.set(VIEW.endpointId, { ...VIEW, ...change });
+    takeChanges(state, [VIEW.endpointId], later);
+    return { endpoint, state };
+  }
+
+  test('to another address begins afresh there, also at the same host', () => {
+    const { endpoint } = changed({ url: 'http://host/two' });
+    expect(endpoint.circuit).toEqual({ state: 'closed', failures: 0 });
+    expect(endpoint.concurrency.current).toBe(8);
+  });
+
+  test('is not blamed for what its address before still answers', () => {
+    const { endpoint, state } = changed({ url: 'http://host/two' });
+    learn(state, { endpoint, outcome: { ...LATE, durationMs: 1_500 } }, later);
+    expect(endpoint.circuit).toEqual({ state: 'closed', failures: 0 });
+    expect(endpoint.concurrency.current).toBe(8);
+  });
+
+  test('is known as before when only its settings change', () => {
+    const { endpoint } = changed({ rateLimitPerSecond: 5 });
+    expect(endpoint.circuit.state).toBe('open');
+    expect(endpoint.concurrency.current).toBeLessThan(8);
   });
 });

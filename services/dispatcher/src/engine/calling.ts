@@ -1,12 +1,14 @@
 import { afterFailure, afterWait, afterWorking } from './circuit.ts';
 import { unclaim } from './claiming.ts';
 import { adaptLimit } from './concurrency-limit.ts';
+import { refillSoon } from './cursors.ts';
 import type { AttemptOutcome } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
 import { joinTurns } from './scheduling.ts';
-import { lag, markUnwritten, type EngineState } from './state.ts';
+import { markUnwritten, type EngineState } from './state.ts';
+import { lag } from './transitions.ts';
 
 /** Calls an endpoint no more until `wake`: it lags, and what was claimed for it is left to its rows. */
 export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
@@ -20,7 +22,7 @@ export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
 export function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
   for (const endpointLane of endpoint.lanes.values()) {
     if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
-    if (endpointLane.cursor !== undefined) state.refillable.add(endpointLane);
+    if (endpointLane.cursor !== undefined) refillSoon(state, endpointLane);
     else if (isSound(endpoint)) endpointLane.window.catchingUp.add(endpointLane);
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
     if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);
@@ -51,6 +53,7 @@ export function learn(
   now: Now,
 ): void {
   const { limits } = state.options;
+  if (now.monotonicMs - outcome.durationMs < endpoint.addressedAtMs) return;
   const sample = {
     isOverload: isOverload(outcome),
     isGood: outcome.kind === 'delivered',

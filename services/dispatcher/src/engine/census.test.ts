@@ -30,7 +30,13 @@ function eventAt(position: number): LogEvent {
 const views = new Map(
   ['ep_well', 'ep_broken', 'ep_full'].map((endpointId) => [
     endpointId,
-    { endpointId, tenant: 'default', state: 'active' as const, origin: 'http://one' },
+    {
+      endpointId,
+      tenant: 'default',
+      state: 'active' as const,
+      url: 'http://one/',
+      origin: 'http://one',
+    },
   ]),
 );
 

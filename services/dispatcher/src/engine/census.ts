@@ -9,10 +9,13 @@ export interface EngineCensus {
   readonly inFlight: number;
   /** Those to the scheme, host and port with the most. */
   readonly inFlightToOrigin: number;
-  /** Heads of pairs and claimed rows that wait to be sent. */
+  /** Heads of pairs that were read and wait to be sent. */
   readonly queued: number;
   /** How many may be queued at the present pace before no more is read. */
   readonly queuedLimit: number;
+  /** Claimed rows that wait to be sent. */
+  readonly claimed: number;
+  readonly claimedBytes: number;
   /** Deliveries in memory that are neither settled nor left to their rows. */
   readonly held: number;
   readonly heldBytes: number;
@@ -20,6 +23,8 @@ export interface EngineCensus {
   readonly unrecorded: number;
   /** Events above progress in the lane with the most. */
   readonly windowEvents: number;
+  /** Pairs with parked rows that are known, of all endpoints and lanes. */
+  readonly blockedPairs: number;
   /** Rows in all lanes, as recorded. */
   readonly parked: number;
   readonly endpoints: EndpointCensus;
@@ -47,7 +52,7 @@ export interface LaneCensus {
 
 /** Counts, in one pass over the lanes and one over the endpoints. It changes nothing. */
 export function takeCensus(state: EngineState, now: Now): EngineCensus {
-  const { inFlight, queued, held, heldBytes, unrecorded } = state;
+  const { inFlight, queued, claimed, claimedBytes, held, heldBytes, unrecorded } = state;
   const windows = [...state.windows.values()];
   const origins = [...state.origins.values()];
   return {
@@ -55,10 +60,13 @@ export function takeCensus(state: EngineState, now: Now): EngineCensus {
     inFlightToOrigin: most(origins.map((origin) => origin.inFlight)),
     queued,
     queuedLimit: queued + roomToQueue(state),
+    claimed,
+    claimedBytes,
     held,
     heldBytes,
     unrecorded,
     windowEvents: most(windows.map(({ entries }) => entries.length)),
+    blockedPairs: windows.reduce((sum, { blockedPairs }) => sum + blockedPairs, 0),
     parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
     endpoints: countEndpoints(state.endpoints.values()),
     lanes: windows.map((window) => countLane(window, now)),

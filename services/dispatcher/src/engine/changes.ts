@@ -1,10 +1,13 @@
 import { hush, wake } from './calling.ts';
+import { createCircuit } from './circuit.ts';
+import { createConcurrencyLimit } from './concurrency-limit.ts';
 import type { Delivery } from './delivery.ts';
 import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
-import { forgetIfIdle, markUnwritten, settleUnsent, type EngineState } from './state.ts';
+import { forgetIfIdle, markUnwritten, type EngineState } from './state.ts';
+import { settleUnsent } from './transitions.ts';
 
 /**
  * Takes in that endpoints were registered, changed or unregistered. Deliveries that no subscription
@@ -15,7 +18,9 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
   for (const endpointId of endpointIds) {
     const endpoint = state.endpoints.get(endpointId);
     if (endpoint === undefined) continue;
+    const before = endpoint.view?.url;
     endpoint.view = state.options.view(endpointId);
+    if (before !== endpoint.view?.url) beginAfresh(state, endpoint, now);
     endpoint.gone = false;
     changed.add(endpoint);
   }
@@ -26,6 +31,13 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
     else if (isActive(endpoint)) wake(state, endpoint, now);
     else hush(state, endpoint, now);
   }
+}
+
+/** Nothing is known of the address that the endpoint has now. */
+function beginAfresh(state: EngineState, endpoint: Endpoint, now: Now): void {
+  endpoint.circuit = createCircuit();
+  endpoint.concurrency = createConcurrencyLimit(state.options.limits.maxInFlightPerEndpoint);
+  endpoint.addressedAtMs = now.monotonicMs;
 }
 
 interface Changed {

@@ -154,6 +154,7 @@ describe('a circuit', () => {
             endpointId: 'ep_1',
             tenant: 'default',
             state: 'active',
+            url: 'http://host/',
             origin: 'http://host',
             maxInFlight,
           });

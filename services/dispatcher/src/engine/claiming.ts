@@ -1,26 +1,41 @@
+import { claimLimit, claimsLeft } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
-import { enqueue, hold, isFull, leaveToRow, settleUnsent, type EngineState } from './state.ts';
+import { measurePace } from './pace.ts';
+import { hold, type EngineState } from './state.ts';
+import { enqueue, follow, leaveToRow, settleUnsent } from './transitions.ts';
+
+/** So many endpoints are looked at for a claim: there may be no room for any of them. */
+const LOOK_AT_MOST = 256;
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
   for (const endpointLane of state.dueTimes.takeDue(now.wallMs)) noteDue(state, endpointLane);
   if (state.claimUnderWay || state.claimable.size === 0) return;
-  if (isFull(state) || isExpiring(state)) return;
+  if (claimsLeft(state, undefined) <= 0 || isExpiring(state)) return;
   const { maxClaims, maxClaimedRows } = state.options.limits;
-  const claims: Claim[] = [];
-  let rows = 0;
+  const drafted: DraftedClaims = { claims: [], rows: 0 };
+  let left = Math.min(state.claimable.size, LOOK_AT_MOST);
   for (const endpoint of state.claimable) {
+    if (left <= 0 || drafted.claims.length >= maxClaims || drafted.rows >= maxClaimedRows) break;
+    left -= 1;
     state.claimable.delete(endpoint);
-    rows += claimOf(state, endpoint, claims);
-    if (claims.length >= maxClaims || rows >= maxClaimedRows) break;
+    measurePace(endpoint.pace, now.monotonicMs);
+    claimOf(state, endpoint, drafted);
   }
-  if (claims.length === 0) return;
+  if (drafted.claims.length === 0) return;
   state.claimUnderWay = true;
-  state.effects.push({ kind: 'claim', claims });
+  state.effects.push({ kind: 'claim', claims: drafted.claims });
+}
+
+/** Claims that are to be made together. */
+interface DraftedClaims {
+  readonly claims: Claim[];
+  /** How many rows they will bring, as far as their number is known. */
+  rows: number;
 }
 
 function noteDue(state: EngineState, endpointLane: EndpointLane): void {
@@ -29,39 +44,44 @@ function noteDue(state: EngineState, endpointLane: EndpointLane): void {
   state.claimable.add(endpointLane.endpoint);
 }
 
-/** Returns how many rows it will bring, as far as their number is known. */
-function claimOf(state: EngineState, endpoint: Endpoint, claims: Claim[]): number {
-  const { limits } = state.options;
-  let rows = 0;
-  if (!isCallable(endpoint)) return rows;
-  if (endpoint.circuit.state === 'half_open') return claimProbe(endpoint, claims);
-  let room = limits.maxClaimedPerEndpoint - endpoint.queued - endpoint.following;
+function claimOf(state: EngineState, endpoint: Endpoint, drafted: DraftedClaims): void {
+  if (!isCallable(endpoint)) return;
+  if (endpoint.circuit.state === 'half_open') {
+    claimProbe(endpoint, drafted);
+    return;
+  }
+  const own = claimLimit(endpoint, state.options.limits);
+  // Below half of what it may have it pays to ask; a claim for each free place would not.
+  if (endpoint.claimed > own / 2) return;
+  const tenant = state.tenants.get(endpoint.view?.tenant ?? '');
+  const most = Math.min(own, claimsLeft(state, tenant) - drafted.rows);
+  let room = most - endpoint.claimed;
   for (const endpointLane of endpoint.dueLanes) {
     if (endpointLane.window.phase !== 'owned') {
       endpoint.dueLanes.delete(endpointLane);
       continue;
     }
-    // Below half of the queue it pays to ask; a claim for each free place would not.
-    if (room < limits.maxClaimedPerEndpoint / 2) return rows;
+    if (room < Math.max(1, most / 2)) break;
     endpoint.dueLanes.delete(endpointLane);
-    claims.push({ endpointLane, limit: room });
+    drafted.claims.push({ endpointLane, limit: room });
     const expected = Math.max(1, Math.min(room, endpointLane.rowCount));
-    rows += expected;
+    drafted.rows += expected;
     room -= expected;
   }
-  return rows;
+  // Others have so much that there is no room for it: then it is looked at again after them.
+  if (most < own && endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
 }
 
 /** One row, to see whether the endpoint works again. */
-function claimProbe(endpoint: Endpoint, claims: Claim[]): number {
-  if (endpoint.queued > 0 || endpoint.inFlight > 0) return 0;
+function claimProbe(endpoint: Endpoint, drafted: DraftedClaims): void {
+  if (endpoint.queued > 0 || endpoint.inFlight > 0) return;
   for (const endpointLane of endpoint.dueLanes) {
     endpoint.dueLanes.delete(endpointLane);
     if (endpointLane.window.phase !== 'owned') continue;
-    claims.push({ endpointLane, limit: 1 });
-    return 1;
+    drafted.claims.push({ endpointLane, limit: 1 });
+    drafted.rows += 1;
+    return;
   }
-  return 0;
 }
 
 /** Takes in rows that were due. Each is judged again before it is sent. */
@@ -98,7 +118,7 @@ function takeRows(state: EngineState, { endpointLane, rows }: Claimed, now: Now)
     }
     addClaimed(endpointLane, delivery);
     hold(state, delivery);
-    if (row.follows && last !== undefined) follow(last, delivery);
+    if (row.follows && last !== undefined) follow(state, delivery, last);
     else heads.push(delivery);
     last = delivery;
   }
@@ -118,12 +138,6 @@ function isKnown({ claimed, window }: EndpointLane, { event, ordered }: ClaimedR
   return (
     claimed?.has(event.position) === true || (ordered && event.position > window.draftedProgress)
   );
-}
-
-function follow(last: Delivery, delivery: Delivery): void {
-  last.behind = delivery;
-  delivery.state = 'waiting';
-  delivery.endpointLane.endpoint.following += 1;
 }
 
 function createClaimed(endpointLane: EndpointLane, row: ClaimedRow): Delivery {

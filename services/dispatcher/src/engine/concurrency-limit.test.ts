@@ -29,7 +29,7 @@ const histories = fc.array(steps, { maxLength: 200 });
 
 /** Lets a limit live through a history. Returns it, and when the last answer came. */
 function live(history: readonly Step[], most = MOST, look?: (before: number, now: Seen) => void) {
-  const limit = createConcurrencyLimit();
+  const limit = createConcurrencyLimit(MOST);
   let nowMs = 0;
   for (const { afterMs, sample } of history) {
     nowMs += afterMs;
@@ -129,7 +129,7 @@ describe('the limit of an endpoint', () => {
   });
 
   test('doubles in each round until the receiver was overloaded for the first time', () => {
-    const limit = createConcurrencyLimit();
+    const limit = createConcurrencyLimit(MOST);
     for (const size of [8, 16, 32]) {
       expect(limit.current).toBe(size);
       for (let answers = 0; answers < size; answers += 1) adaptLimit(limit, good(size, 0), MOST);
@@ -142,7 +142,7 @@ describe('the limit of an endpoint', () => {
   });
 
   test('takes an answer for slow only beyond half a second', () => {
-    const limit = createConcurrencyLimit();
+    const limit = createConcurrencyLimit(MOST);
     adaptLimit(limit, good(8, 0), MOST);
     adaptLimit(limit, { ...good(8, 1_000), durationMs: 500 }, MOST);
     expect(limit.current).toBe(10);

@@ -27,10 +27,14 @@ const SLOW_TIMES = 4;
 /** Below this, no duration says anything: this process and its network vary as much. */
 const LEAST_SLOW_MS = 500;
 
-/** Makes the limit of an endpoint of which nothing is known. */
-export function createConcurrencyLimit(): ConcurrencyLimit {
+/**
+ * Makes the limit of an endpoint of which nothing is known.
+ *
+ * @param most the limit never grows beyond it.
+ */
+export function createConcurrencyLimit(most: number): ConcurrencyLimit {
   return {
-    current: FIRST_LIMIT,
+    current: Math.min(FIRST_LIMIT, most),
     threshold: Infinity,
     usualMs: undefined,
     shrunkAtMs: -Infinity,

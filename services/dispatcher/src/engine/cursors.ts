@@ -15,6 +15,15 @@ export function moveCursor(endpointLane: EndpointLane, cursor: Cursor | undefine
   endpointLane.window.movedCursors.add(endpointLane);
 }
 
+/** Has what is behind the endpoint's cursor read again as soon as there is room for it. */
+export function refillSoon(state: EngineState, endpointLane: EndpointLane): void {
+  const { window, cursor } = endpointLane;
+  if (cursor === undefined) return;
+  window.refillable.add(endpointLane);
+  window.refillFrom = Math.min(window.refillFrom, cursor.position);
+  state.refillable.add(window);
+}
+
 /**
  * Notes how many rows of an endpoint in a lane there are, as recorded. A row of an unregistered endpoint
  * may be counted as gone twice: when it is cancelled, and when the answer comes that was under way.

@@ -26,13 +26,19 @@ export interface LogEvent {
  * Where a delivery stands while the engine holds it.
  *
  * ```
- *              +--------- head of its pair settled ---------+
- *              v                                            |
- * matched -> queued -> in_flight -> settled              waiting <- matched behind another
- *              |         |                                  |
- *              |         +-> failed --+                     |
- *              +-> deferred ----------+-> parked <----------+
+ * from                                 to
+ * matched, parked, waiting             queued     nothing of its pair is before it (any more)
+ * matched, parked                      waiting    something is
+ * matched, queued, waiting             deferred   its endpoint lags
+ * queued                               in_flight  an attempt begins
+ * in_flight                            failed     it failed
+ * in_flight                            settled    the receiver took it, or will never
+ * queued, waiting, failed, deferred    parked     progress passes it, or a claimed row is given back
+ * queued, waiting, failed, deferred    settled    it is cancelled, or has waited for too long
  * ```
+ * A step of which something is counted is a function of `transitions.ts`, the others stand below; an
+ * attempt fails in `sending.ts`.
+ *
  * - `queued`: the head of its pair, to be sent when its endpoint has room.
  * - `in_flight`: being sent.
  * - `waiting`: behind an earlier event of the same invoice to the same endpoint; also a row that was
@@ -44,6 +50,17 @@ export interface LogEvent {
  */
 export type DeliveryState =
   'queued' | 'in_flight' | 'waiting' | 'failed' | 'deferred' | 'parked' | 'settled';
+
+/** It waits behind an earlier one of its pair. */
+export function waitInTurn(delivery: Delivery): void {
+  delivery.state = 'waiting';
+}
+
+/** Its endpoint lags: it is not sent before it was a row. */
+export function defer(delivery: Delivery, notBeforeMs: number): void {
+  delivery.state = 'deferred';
+  delivery.notBeforeMs = notBeforeMs;
+}
 
 /** How a delivery ended. */
 export type Settlement = 'delivered' | 'dead' | 'cancelled';

@@ -13,6 +13,8 @@ export interface DraftRules {
   readonly deliveryTimeoutMs: number;
   readonly retentionMs: number;
   readonly maxBlockedPairs: number;
+  /** How many more pairs may be known, of all endpoints. */
+  readonly blockedPairsLeft: number;
   readonly maxListed: number;
   /** Whose rows in the lane die if they are old enough. */
   readonly expireEndpoints: readonly string[];
@@ -38,7 +40,7 @@ export function draftLane(window: LaneWindow, rules: DraftRules): LaneDraft {
     if (!mayPass(entry, window, rules)) break;
     for (const delivery of entry.deliveries) {
       if (delivery.state === 'settled') continue;
-      parkedRows.push(park(delivery, rules));
+      parkedRows.push(rowOf(delivery, rules));
       parked.push(delivery);
     }
     passed += 1;
@@ -66,9 +68,8 @@ function mayPass(entry: LaneEntry, window: LaneWindow, rules: DraftRules): boole
 }
 
 /** Makes the row of a delivery. One in flight stays with us under its attempt number. */
-function park(delivery: Delivery, rules: DraftRules): ParkedRow {
+function rowOf(delivery: Delivery, rules: DraftRules): ParkedRow {
   becomeRow(delivery.endpointLane, delivery);
-  delivery.entry = undefined;
   if (delivery.state === 'in_flight') {
     addClaimed(delivery.endpointLane, delivery);
     delivery.notBeforeMs = afterDeadlineMs(delivery, rules);
@@ -141,7 +142,10 @@ function leaveInFlight(window: LaneWindow, rules: DraftRules): RowRetry[] {
   }));
 }
 
-/** Endpoints that have so few rows, these included, that their pairs fit the share. */
+/**
+ * Endpoints that have so few rows, these included, that their pairs fit the share. Others are looked at
+ * again when their rows change.
+ */
 function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string[] {
   if (window.catchingUp.size === 0) return [];
   const added = new Map<string, number>();
@@ -155,7 +159,8 @@ function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string
     const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
     if (lane.mode !== 'lagging' || !isSound(lane.endpoint)) continue;
     if (lane.cursor !== undefined) continue;
-    if (rows <= rules.maxBlockedPairs) caughtUp.push(lane.endpoint.id);
+    if (rows <= Math.min(rules.maxBlockedPairs, rules.blockedPairsLeft))
+      caughtUp.push(lane.endpoint.id);
   }
   return caughtUp;
 }

@@ -1,4 +1,4 @@
-import type { Delivery } from './delivery.ts';
+import { defer, waitInTurn, type Delivery } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EventMark, LaneWindow } from './lane-window.ts';
 import type { ListedRow } from './recording.ts';
@@ -73,7 +73,7 @@ export function createEndpointLane(
 /** Gives a matched delivery its place. Returns true when it is the head of its pair. */
 export function admit(lane: EndpointLane, delivery: Delivery): boolean {
   if (lane.mode === 'lagging') {
-    delivery.state = 'deferred';
+    defer(delivery, delivery.notBeforeMs);
     return false;
   }
   const pair = lane.pairs?.get(delivery.event.invoiceId);
@@ -81,7 +81,7 @@ export function admit(lane: EndpointLane, delivery: Delivery): boolean {
     addPair(lane, delivery.event.invoiceId).head = delivery;
     return true;
   }
-  delivery.state = 'waiting';
+  waitInTurn(delivery);
   pair.waiting.push(delivery);
   return false;
 }
@@ -116,9 +116,15 @@ export function startLagging(lane: EndpointLane): Delivery[] {
     for (const delivery of waiting) unsent.push(delivery);
   }
   lane.mode = 'lagging';
-  lane.pairs = undefined;
-  lane.blockedPairs = 0;
+  forgetPairs(lane);
   return unsent;
+}
+
+/** Knows no pair any more. */
+export function forgetPairs(lane: EndpointLane): void {
+  lane.window.blockedPairs -= lane.blockedPairs;
+  lane.blockedPairs = 0;
+  lane.pairs = undefined;
 }
 
 /**
@@ -170,13 +176,18 @@ export function removeClaimed(lane: EndpointLane, position: number): void {
 }
 
 function addRow(lane: EndpointLane, pair: Pair): void {
-  if (pair.rows === 0) lane.blockedPairs += 1;
+  if (pair.rows === 0) block(lane, 1);
   pair.rows += 1;
 }
 
 function removeRow(lane: EndpointLane, pair: Pair): void {
   pair.rows -= 1;
-  if (pair.rows === 0) lane.blockedPairs -= 1;
+  if (pair.rows === 0) block(lane, -1);
+}
+
+function block(lane: EndpointLane, pairs: 1 | -1): void {
+  lane.blockedPairs += pairs;
+  lane.window.blockedPairs += pairs;
 }
 
 function removeFromMemory(pair: Pair, delivery: Delivery): void {

@@ -1,8 +1,10 @@
 import { createCircuit, type Circuit } from './circuit.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
+import type { ClaimedRows } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { Fifo } from './fifo.ts';
+import { createPace, type Pace } from './pace.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
@@ -11,6 +13,8 @@ export interface EndpointView {
   readonly endpointId: string;
   readonly tenant: string;
   readonly state: 'active' | 'paused' | 'disabled';
+  /** Its address. */
+  readonly url: string;
   /** Scheme, host and port of its address: endpoints that have it in common share connections. */
   readonly origin: string;
   /** No more sends than these begin in a second. */
@@ -27,15 +31,19 @@ export interface Endpoint extends TurnTaker {
   /** True from an answer 410 until the set of endpoints says how the endpoint stands. */
   gone: boolean;
   circuit: Circuit;
-  readonly concurrency: ConcurrencyLimit;
+  concurrency: ConcurrencyLimit;
+  /** Answers to attempts that began before say nothing of its address, monotonic clock. */
+  addressedAtMs: number;
   readonly rate: RateLimit;
   /** Heads of pairs, oldest first. Some may have been parked or settled meanwhile. */
   readonly queue: Fifo<Delivery>;
   /** How many in the queue still are `queued`. */
   queued: number;
-  /** Claimed rows that wait behind another one. */
-  following: number;
+  /** Claimed rows that are queued, or wait behind another one. */
+  claimed: number;
   inFlight: number;
+  /** How many of its sends end in a second; measured when rows of it are claimed. */
+  readonly pace: Pace;
   /** While it has something queued or in flight. */
   tenant: Tenant | undefined;
   /** Where it waits for room. */
@@ -46,7 +54,7 @@ export interface Endpoint extends TurnTaker {
 }
 
 /** A tenant whose endpoints have something queued or in flight. */
-export interface Tenant extends TurnTaker {
+export interface Tenant extends TurnTaker, ClaimedRows {
   readonly id: string;
   /** Its endpoints that have something queued and may have room to send it. */
   readonly turns: Turns<Endpoint>;
@@ -63,19 +71,29 @@ export interface Origin {
   readonly waiting: Set<Endpoint>;
 }
 
-/** Makes an endpoint with nothing to send. */
-export function createEndpoint(id: string, view: EndpointView | undefined): Endpoint {
+/**
+ * Makes an endpoint with nothing to send.
+ *
+ * @param maxInFlight no more sends than these are under way, however well it takes them.
+ */
+export function createEndpoint(
+  id: string,
+  view: EndpointView | undefined,
+  maxInFlight = Infinity,
+): Endpoint {
   return {
     id,
     view,
     gone: false,
     circuit: createCircuit(),
-    concurrency: createConcurrencyLimit(),
+    concurrency: createConcurrencyLimit(maxInFlight),
+    addressedAtMs: -Infinity,
     rate: createRateLimit(),
     queue: new Fifo(),
     queued: 0,
-    following: 0,
+    claimed: 0,
     inFlight: 0,
+    pace: createPace(),
     tenant: undefined,
     waitsAt: undefined,
     credit: 0,

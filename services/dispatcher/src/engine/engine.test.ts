@@ -194,7 +194,8 @@ describe.each(SEEDS)('with seed %i', (seed) => {
 });
 
 test('a lane is handed over at once, however many rows of it are to be cancelled', () => {
-  const world = start(1, { ...TOGETHER, behaviour: CALM });
+  const limits = { maxRowsPerEndpointLane: 60, maxRowsPerLane: 150 };
+  const world = start(1, { ...TOGETHER, behaviour: CALM, limits });
   world.setEndpoint('ep_1', 'paused');
   for (let sequence = 1; sequence <= 300; sequence += 1) {
     world.append({ lane: 0, invoiceId: 'invoice', sequence });

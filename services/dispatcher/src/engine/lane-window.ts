@@ -61,6 +61,12 @@ export interface LaneWindow {
   readonly expireEndpoints: Set<string>;
   /** Rows as recorded, of all endpoints. */
   rowTotal: number;
+  /** Pairs with parked rows, of all endpoints whose pairs are known. */
+  blockedPairs: number;
+  /** Endpoints with a cursor that may have room for what is behind it. */
+  readonly refillable: Set<EndpointLane>;
+  /** None of their cursors stands before it: until progress is there, nothing is read again. */
+  refillFrom: number;
   /** Rows that were made from what is behind cursors, to be written with the next recording. */
   refilledRows: ParkedRow[];
   /** Endpoints whose cursors were made, moved or ended since the last recording. */
@@ -122,6 +128,9 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     cancelEndpoints: new Set(),
     expireEndpoints: new Set(),
     rowTotal: 0,
+    blockedPairs: 0,
+    refillable: new Set(),
+    refillFrom: Infinity,
     refilledRows: [],
     movedCursors: new Set(),
     catchingUp: new Set(),

@@ -1,21 +1,18 @@
 import type { Delivery } from './delivery.ts';
 import type { Now, StoredAnswer } from './effect.ts';
-import { moveCursor } from './cursors.ts';
+import { moveCursor, refillSoon } from './cursors.ts';
 import { createEndpointLane, type Cursor } from './endpoint-lane.ts';
 import { createLaneWindow, hasUnwritten, type LaneStart, type LaneWindow } from './lane-window.ts';
 import { takeLateAnswer } from './late-answers.ts';
 import type { AttemptRecord } from './recording.ts';
 import {
-  dequeue,
   endpointLaneOf,
   endpointOf,
   forgetIfIdle,
-  lag,
-  leaveToRow,
-  letGo,
   markUnwritten,
   type EngineState,
 } from './state.ts';
+import { lag, leaveToRow, park } from './transitions.ts';
 import { unclaim } from './claiming.ts';
 
 /** A lane that was taken over, with how many rows of which endpoint are parked in it. */
@@ -61,7 +58,7 @@ function gainCursor(
   endpointLane.mode = 'lagging';
   endpointLane.cursor = cursor;
   if (endpointLane.endpoint.view === undefined) moveCursor(endpointLane, undefined);
-  else state.refillable.add(endpointLane);
+  else refillSoon(state, endpointLane);
 }
 
 /** Leaves answers that are not recorded to the new owner of their lane. */
@@ -81,21 +78,19 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   leaveAnswers(state, window.attempts);
   window.phase = 'lost';
   state.expiring.delete(window);
+  state.refillable.delete(window);
   for (const endpoint of state.endpoints.values()) {
     const endpointLane = endpoint.lanes.get(window.lane);
     if (endpointLane?.window !== window) continue;
     endpoint.lanes.delete(window.lane);
     endpoint.dueLanes.delete(endpointLane);
     state.dueTimes.forget(endpointLane);
-    state.refillable.delete(endpointLane);
     for (const delivery of endpointLane.claimed?.values() ?? []) leaveToRow(state, delivery);
   }
   for (const { deliveries } of window.entries) {
     for (const delivery of deliveries) {
       if (delivery.state === 'settled' || delivery.state === 'in_flight') continue;
-      if (delivery.state === 'queued') dequeue(state, delivery.endpointLane.endpoint);
-      delivery.state = 'parked';
-      letGo(state, delivery);
+      park(state, delivery);
     }
   }
   for (const endpoint of state.endpoints.values()) forgetIfIdle(state, endpoint);

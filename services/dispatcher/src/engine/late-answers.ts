@@ -4,14 +4,8 @@ import type { FoundRow, Now, RowSearch, StoredAnswer } from './effect.ts';
 import { isExpiring } from './expiring.ts';
 import { entryAt, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeOutcome } from './sending.ts';
-import {
-  dequeue,
-  endpointLaneOf,
-  forgetIfIdle,
-  hold,
-  markUnwritten,
-  type EngineState,
-} from './state.ts';
+import { endpointLaneOf, forgetIfIdle, hold, markUnwritten, type EngineState } from './state.ts';
+import { beginAttempt } from './transitions.ts';
 
 /**
  * Takes in what a former owner of the lane was answered after it gave the lane up. It counts if it
@@ -125,8 +119,7 @@ function takeFor(state: EngineState, late: Late, now: Now): void {
   const { window, delivery, answer } = late;
   const { endpoint } = delivery.endpointLane;
   if (isClaimedUnsent(delivery, answer)) {
-    dequeue(state, endpoint);
-    delivery.state = 'in_flight';
+    beginAttempt(state, delivery);
     apply(state, late, now);
   } else if (isNewUnsent(delivery) && answer.outcome.kind === 'delivered') {
     apply(state, late, now);

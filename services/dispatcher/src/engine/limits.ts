@@ -10,13 +10,17 @@ export interface EngineLimits {
   readonly maxInFlightPerOrigin: number;
   /** When an endpoint is called no more, and when it is tried again. */
   readonly circuit: CircuitRules;
-  /** Claimed rows that may wait in an endpoint's queue. */
+  /** Claimed rows that wait to be sent, of all endpoints; see `claim-budget.ts`. */
+  readonly maxClaimed: number;
+  /** Bytes of the bodies of these rows. */
+  readonly maxClaimedBytes: number;
+  /** Claimed rows of one endpoint that wait to be sent, however fast it takes them. */
   readonly maxClaimedPerEndpoint: number;
   /** Deliveries held in memory; beyond it nothing is read. */
   readonly maxHeld: number;
   /** Bytes of the bodies of these deliveries; beyond it nothing is read. */
   readonly maxHeldBytes: number;
-  /** How long what is queued may take at the present pace; beyond it nothing is read. */
+  /** How long what was read and is queued may take at the present pace; beyond it nothing is read. */
   readonly maxQueuedMs: number;
   /** So many may be queued in any case. */
   readonly minQueued: number;
@@ -40,6 +44,8 @@ export interface EngineLimits {
   readonly maxClaimedRows: number;
   /** Pairs of an endpoint in a lane with parked rows; beyond it the endpoint lags in the lane. */
   readonly maxBlockedPairs: number;
+  /** Such pairs of all endpoints and lanes; beyond it whoever gets another one lags. */
+  readonly maxBlockedPairsInAll: number;
   /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
   readonly maxRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
@@ -65,6 +71,8 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxInFlightPerEndpoint: 64,
   maxInFlightPerOrigin: 512,
   circuit: { failures: 10, firstWaitMs: 1_000, longestWaitMs: 60_000 },
+  maxClaimed: 10_000,
+  maxClaimedBytes: 32 * 1024 * 1024,
   maxClaimedPerEndpoint: 128,
   maxHeld: 20_000,
   maxHeldBytes: 64 * 1024 * 1024,
@@ -80,6 +88,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxClaims: 256,
   maxClaimedRows: 1_024,
   maxBlockedPairs: 100,
+  maxBlockedPairsInAll: 50_000,
   maxRowsPerEndpointLane: 1_000,
   maxRowsPerLane: 100_000,
   refillAtRows: 500,

@@ -7,13 +7,13 @@ import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
 import {
   endpointLaneOf,
-  enqueue,
   hold,
   isFull,
   markUnwritten,
   roomToQueue,
   type EngineState,
 } from './state.ts';
+import { enqueue } from './transitions.ts';
 
 /** An event read from the log, with the endpoints that match it behind the barrier. */
 export interface MatchedEvent {
@@ -28,29 +28,24 @@ export interface MatchedSlice {
   readonly events: readonly MatchedEvent[];
 }
 
-/** The weight of the last event in the mean number of deliveries for each. */
-const FAN_OUT_WEIGHT = 0.01;
+/** How fast what is expected of an event falls again after one that made many deliveries. */
+const FAN_OUT_WEIGHT = 0.1;
 
 /** Says what to read next: lanes that have room, each from where its window stands. */
 export function readRequests(state: EngineState): ReadRequest[] {
   const { limits } = state.options;
   const toQueue = roomToQueue(state);
   if (isFull(state) || toQueue <= 0 || state.unrecorded >= limits.maxUnrecorded) return [];
+  const windows = [...state.windows.values()].filter(({ phase, entries }) => {
+    return phase === 'owned' && entries.length < limits.maxWindowEvents;
+  });
   // Shared by the lanes: what one of them has not, the others read next time.
-  const share = Math.ceil(toQueue / Math.max(1, state.fanOut));
-  const requests: ReadRequest[] = [];
-  for (const window of state.windows.values()) {
-    const room = Math.min(limits.maxWindowEvents - window.entries.length, share);
-    if (window.phase !== 'owned' || room <= 0) continue;
-    requests.push({
-      lane: window.lane,
-      epoch: window.epoch,
-      after: window.readPosition,
-      mark: window.readMark,
-      limit: Math.min(room, limits.maxReadEvents),
-    });
-  }
-  return requests;
+  const share = Math.floor(toQueue / state.fanOut / windows.length);
+  const most = Math.min(limits.maxReadEvents, Math.max(1, share));
+  return windows.map(({ lane, epoch, readPosition, readMark, entries }) => {
+    const limit = Math.min(most, limits.maxWindowEvents - entries.length);
+    return { lane, epoch, after: readPosition, mark: readMark, limit };
+  });
 }
 
 /**
@@ -103,7 +98,8 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
     if (admit(endpointLane, delivery)) enqueue(state, delivery);
     else if (delivery.state === 'deferred') markUnwritten(window, now);
   }
-  state.fanOut += (deliveries.length - state.fanOut) * FAN_OUT_WEIGHT;
+  const usual = state.fanOut + (deliveries.length - state.fanOut) * FAN_OUT_WEIGHT;
+  state.fanOut = Math.max(1, deliveries.length, usual);
   // Without deliveries it holds up nothing, unless something before it does.
   if (deliveries.length > 0) window.entries.push(entry);
   if (window.answersAhead.size > 0) takeAnswersAhead(state, { window, entry }, now);

@@ -23,7 +23,7 @@ function send(perSecond: number, pausesMs: readonly number[]): number[] {
   let nowMs = 0;
   for (const pauseMs of pausesMs) {
     nowMs += pauseMs;
-    if (sendableAtMs(limit) > nowMs) continue;
+    if (sendableAtMs(limit, perSecond) > nowMs) continue;
     noteSend(limit, perSecond, nowMs);
     sendsMs.push(nowMs);
   }
@@ -52,7 +52,7 @@ describe('a rate limit', () => {
         const limit = createRateLimit();
         let nowMs = 1_000;
         for (let sent = 0; sent < sends; sent += 1) {
-          nowMs = Math.max(nowMs, sendableAtMs(limit));
+          nowMs = Math.max(nowMs, sendableAtMs(limit, perSecond));
           noteSend(limit, perSecond, nowMs);
         }
         expect(nowMs).toBeLessThanOrEqual(1_000 + (sends * 1_000) / perSecond);
@@ -66,9 +66,21 @@ describe('a rate limit', () => {
         const limit = createRateLimit();
         noteSend(limit, perSecond, 0);
         const atMs = 1_000 / perSecond + idleMs;
-        expect(sendableAtMs(limit)).toBeLessThanOrEqual(atMs);
+        expect(sendableAtMs(limit, perSecond)).toBeLessThanOrEqual(atMs);
         noteSend(limit, perSecond, atMs);
-        expect(sendableAtMs(limit)).toBeGreaterThanOrEqual(atMs + 1_000 / perSecond - BURST_MS);
+        expect(sendableAtMs(limit, perSecond)).toBeGreaterThanOrEqual(
+          atMs + 1_000 / perSecond - BURST_MS,
+        );
+      }),
+    );
+  });
+
+  test('counts at once when it is raised or lowered, also for what was sent before', () => {
+    fc.assert(
+      fc.property(rates, rates, fc.integer({ min: 1, max: 20 }), (before, after, sends) => {
+        const limit = createRateLimit();
+        for (let sent = 0; sent < sends; sent += 1) noteSend(limit, before, 0);
+        expect(sendableAtMs(limit, after)).toBeCloseTo((sends * 1_000) / after - BURST_MS, 6);
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { draftLane } from './drafting.ts';
-import { setRowCount } from './cursors.ts';
+import { refillSoon, setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { removeClaimed, stopLagging, type EndpointLane } from './endpoint-lane.ts';
@@ -9,14 +9,13 @@ import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
-  dequeue,
+  blockedPairsLeft,
   endpointLaneOf,
   forgetIfIdle,
-  lag,
-  letGo,
   markUnwritten,
   type EngineState,
 } from './state.ts';
+import { lag, park } from './transitions.ts';
 
 /** When the next recording should begin, monotonic clock; Infinity when nothing is to be written. */
 export function recordAtMs(state: EngineState): number {
@@ -42,6 +41,7 @@ export function recordDue(state: EngineState, now: Now): void {
     now,
     parkAfterMs: limits.parkAfterMs,
     maxBlockedPairs: limits.maxBlockedPairs,
+    blockedPairsLeft: blockedPairsLeft(state),
     maxListed: limits.maxListed,
     deliveryTimeoutMs,
     retentionMs,
@@ -78,17 +78,19 @@ function isWritable(window: LaneWindow, now: Now, parkAfterMs: number): boolean 
 /** Leaves a delivery to its row, unless its answer is still to come. */
 function forget(state: EngineState, delivery: Delivery, now: Now): void {
   const { endpointLane } = delivery;
-  if (delivery.state === 'in_flight') return;
   const wasQueued = delivery.state === 'queued';
-  if (wasQueued) dequeue(state, endpointLane.endpoint);
-  delivery.state = 'parked';
-  letGo(state, delivery);
+  if (delivery.state !== 'in_flight') park(state, delivery);
+  delivery.entry = undefined;
   // Queued for so long: its endpoint takes less than comes in.
   const isSlow = wasQueued && endpointLane.window.phase === 'owned';
+  if (isSlow || hasManyRows(state, endpointLane)) lag(state, endpointLane, now);
+}
+
+/** Says whether more rows of an endpoint in a lane are blocked, or waiting, than are to be known. */
+function hasManyRows(state: EngineState, { blockedPairs, rowCount }: EndpointLane): boolean {
   const { maxBlockedPairs, maxRowsPerEndpointLane } = state.options.limits;
-  const hasManyRows =
-    endpointLane.blockedPairs > maxBlockedPairs || endpointLane.rowCount >= maxRowsPerEndpointLane;
-  if (isSlow || hasManyRows) lag(state, endpointLane, now);
+  const hasMany = blockedPairs > maxBlockedPairs || rowCount >= maxRowsPerEndpointLane;
+  return hasMany || (blockedPairs > 0 && blockedPairsLeft(state) < 0);
 }
 
 /** Takes in that a recording was committed, lane by lane, or refused by a lane's fence. */
@@ -130,7 +132,7 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   for (const { endpointId, rows } of lane.result.listed) {
     const endpointLane = endpointLaneOf(state, endpointId, window);
     if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
-    if (endpointLane.cursor !== undefined) continue;
+    if (endpointLane.cursor !== undefined || rows.length > blockedPairsLeft(state)) continue;
     stopLagging(endpointLane, rows);
     for (const { dueAtMs } of rows) {
       if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);
@@ -200,7 +202,7 @@ function reconsider(state: EngineState, endpointLane: EndpointLane, now: Now): v
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);
     forgetIfIdle(state, endpoint);
   } else if (endpointLane.cursor !== undefined) {
-    state.refillable.add(endpointLane);
+    refillSoon(state, endpointLane);
   } else if (endpointLane.mode === 'lagging' && isSound(endpoint)) {
     // Rows of a refill may still have to be written.
     if (rowCount === 0 && !window.movedCursors.has(endpointLane)) stopLagging(endpointLane, []);

@@ -1,4 +1,5 @@
-import { moveCursor } from './cursors.ts';
+import { moveCursor, refillSoon } from './cursors.ts';
+import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable } from './endpoint.ts';
@@ -21,6 +22,8 @@ import { hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /** Ids to share a reading with are looked for among so many. */
 const LOOK_AT_MOST = 1_000;
+/** In a lane that has all the rows it may, so many are made at a time of an endpoint that is only probed. */
+const PROBE_ROWS = 8;
 /** What may be read of a lane while the log is read again for it. */
 const READ_MEANWHILE = 256;
 
@@ -30,26 +33,45 @@ export function refillDue(state: EngineState): void {
   const { maxRefills, maxUnrecorded } = state.options.limits;
   if (state.unrecorded >= maxUnrecorded) return;
   const refills = new Map<LaneWindow, Refill>();
-  for (const endpointLane of state.refillable) {
-    const { window, cursor } = endpointLane;
+  for (const window of state.refillable) {
     if (refills.size >= maxRefills) break;
     // What one refill brought is to be handed over first: nobody knows how long a recording takes.
-    if (refills.has(window) || window.refilledRows.length > 0) continue;
-    // Whoever changes that lets it be looked at again.
-    if (!hasRoom(state, endpointLane)) state.refillable.delete(endpointLane);
-    else if (cursor !== undefined && cursor.position <= window.draftedProgress) {
-      refills.set(window, createRefill(state, endpointLane, cursor));
-    }
+    if (window.refillFrom > window.draftedProgress || window.refilledRows.length > 0) continue;
+    const refill = refillOf(state, window);
+    if (refill !== undefined) refills.set(window, refill);
   }
   if (refills.size === 0) return;
+  for (const window of refills.keys()) {
+    state.refillable.delete(window);
+    if (window.refillable.size > 0) state.refillable.add(window);
+  }
   state.refillUnderWay = true;
   state.effects.push({ kind: 'refill', refills: [...refills.values()] });
 }
 
+/** Chooses whom to refill in a lane; undefined when there is nobody yet. */
+function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
+  let refillFrom = Infinity;
+  for (const endpointLane of window.refillable) {
+    const { cursor } = endpointLane;
+    if (cursor === undefined || !hasRoom(state, endpointLane)) {
+      // Whoever changes that lets it be looked at again.
+      window.refillable.delete(endpointLane);
+    } else if (cursor.position <= window.draftedProgress) {
+      return createRefill(state, endpointLane, cursor);
+    } else {
+      refillFrom = Math.min(refillFrom, cursor.position);
+    }
+  }
+  window.refillFrom = refillFrom;
+  if (window.refillable.size === 0) state.refillable.delete(window);
+  return undefined;
+}
+
 function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
-  const { cursor, rowCount, window, endpoint } = endpointLane;
+  const { rowCount, window, endpoint } = endpointLane;
   const { refillAtRows, maxRowsPerLane } = state.options.limits;
-  if (cursor === undefined || window.phase !== 'owned' || !isCallable(endpoint)) return false;
+  if (window.phase !== 'owned' || !isCallable(endpoint)) return false;
   return rowCount <= refillAtRows && (window.rowTotal < maxRowsPerLane || rowCount === 0);
 }
 
@@ -60,17 +82,17 @@ function createRefill(state: EngineState, first: EndpointLane, { position, mark 
   const { maxRefillEvents, maxRefillEndpoints, maxWindowEvents } = state.options.limits;
   const endpointIds = new Set<string>();
   let looked = 0;
-  for (const other of state.refillable) {
+  for (const other of window.refillable) {
     if (looked >= LOOK_AT_MOST || endpointIds.size >= maxRefillEndpoints) break;
     looked += 1;
-    if (other.window !== window || other.cursor === undefined) continue;
+    if (other.cursor === undefined) continue;
     const ahead = other.cursor.position - position;
     const isNear = ahead >= 0 && ahead < maxRefillEvents;
     if (other === first || (isNear && hasRoom(state, other))) endpointIds.add(other.endpoint.id);
   }
   for (const endpointId of endpointIds) {
     const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
-    if (endpointLane !== undefined) state.refillable.delete(endpointLane);
+    if (endpointLane !== undefined) window.refillable.delete(endpointLane);
   }
   // Near the end all that was read is wanted at once: then nothing is left out any more.
   const untilRead = window.readPosition - position;
@@ -94,31 +116,40 @@ export function takeRefilled(state: EngineState, { refill, events }: Refilled, n
   for (const endpointId of refill.endpointIds) {
     const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
     if (endpointLane?.cursor === undefined) continue;
-    state.refillable.add(endpointLane);
+    refillSoon(state, endpointLane);
     if (endpointLane.cursor.position <= window.draftedProgress) {
       refilled.set(endpointId, endpointLane);
     }
   }
   const last = takeEvents(state, { window, refill, events, refilled }, now);
   if (last === undefined) return;
-  const position = last.position;
-  for (const endpointLane of refilled.values()) {
-    const { cursor } = endpointLane;
-    if (cursor === undefined || cursor.position >= position) continue;
-    if (position === window.readPosition) {
-      moveCursor(endpointLane, undefined);
-      state.refillable.delete(endpointLane);
-      window.catchingUp.add(endpointLane);
-    } else {
-      moveCursor(endpointLane, { position, mark: last });
-    }
-  }
+  for (const endpointLane of refilled.values()) moveOn(endpointLane, last);
   markUnwritten(window, now);
+}
+
+/** An event that was read again. */
+interface Reached extends EventMark {
+  readonly position: number;
+}
+
+/** Moves a cursor on to an event; with the last one that was read it ends. */
+function moveOn(endpointLane: EndpointLane, reached: Reached): void {
+  const { cursor, window } = endpointLane;
+  const { position } = reached;
+  if (cursor === undefined || cursor.position >= position) return;
+  if (position === window.readPosition) {
+    moveCursor(endpointLane, undefined);
+    window.refillable.delete(endpointLane);
+    window.catchingUp.add(endpointLane);
+  } else {
+    moveCursor(endpointLane, { position, mark: reached });
+  }
 }
 
 interface Taking extends Refilled {
   readonly window: LaneWindow;
-  readonly refilled: ReadonlyMap<string, EndpointLane>;
+  /** Whoever has got enough is taken out. */
+  readonly refilled: Map<string, EndpointLane>;
 }
 
 /** Returns the last event that was taken in. */
@@ -126,26 +157,39 @@ function takeEvents(
   state: EngineState,
   { window, refill, events, refilled }: Taking,
   now: Now,
-): (EventMark & { readonly position: number }) | undefined {
+): Reached | undefined {
   const { maxRefillRows } = state.options.limits;
   let taken = 0;
   let before = refill.mark;
-  let last: (EventMark & { readonly position: number }) | undefined;
+  let last: Reached | undefined;
+  const probeRows = new Map<EndpointLane, number>();
   for (const { event, endpoints } of events) {
     if (event.position > window.readPosition || taken >= maxRefillRows || isFull(state)) break;
+    const { position, id, offset } = event;
+    last = { position, id, offset };
     for (const { endpointId } of endpoints) {
       const endpointLane = refilled.get(endpointId);
       if (endpointLane?.cursor === undefined) continue;
       if (event.position <= endpointLane.cursor.position) continue;
       taken += 1;
       if (event.position <= window.draftedProgress) makeRow(state, { endpointLane, event }, now);
-      else defer(state, { endpointLane, event, before }, now);
+      else takeDeferred(state, { endpointLane, event, before }, now);
+      if (!isOnlyProbed(state, endpointLane)) continue;
+      const rows = (probeRows.get(endpointLane) ?? 0) + 1;
+      probeRows.set(endpointLane, rows);
+      if (rows < PROBE_ROWS) continue;
+      moveOn(endpointLane, last);
+      refilled.delete(endpointId);
     }
-    const { position, id, offset } = event;
     before = { id, offset };
-    last = { position, id, offset };
   }
   return last;
+}
+
+/** Says whether the endpoint gets rows although its lane has all that it may, to be probed with them. */
+function isOnlyProbed(state: EngineState, { endpoint, window }: EndpointLane): boolean {
+  const isFullLane = window.rowTotal >= state.options.limits.maxRowsPerLane;
+  return isFullLane && endpoint.circuit.state === 'half_open';
 }
 
 interface Place extends Pick<MatchedEvent, 'event'> {
@@ -171,7 +215,7 @@ function makeRow(state: EngineState, { endpointLane, event }: Place, now: Now): 
 }
 
 /** It becomes a row when progress passes it, like anything new of an endpoint that lags. */
-function defer(
+function takeDeferred(
   state: EngineState,
   { endpointLane, event, before }: Place & { readonly before: EventMark | undefined },
   now: Now,
@@ -180,7 +224,7 @@ function defer(
   if (wasSettled(window, event, endpoint.id)) return;
   const entry = makeEntry(window, event.position, { before, readAtMs: now.monotonicMs });
   const delivery = createDelivery({ event, endpointLane, entry }, now);
-  delivery.state = 'deferred';
+  defer(delivery, now.wallMs);
   entry.deliveries.push(delivery);
   entry.open += 1;
   hold(state, delivery);

@@ -8,7 +8,8 @@ import { createLaneWindow } from './lane-window.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createDelivery } from './matching.ts';
 import { nextToSend, noteBegin, noteEnd, TURN_CREDIT } from './scheduling.ts';
-import { createState, dequeue, endpointLaneOf, endpointOf, enqueue } from './state.ts';
+import { createState, endpointLaneOf, endpointOf } from './state.ts';
+import { dequeue, enqueue } from './transitions.ts';
 
 const MAX_BODY_BYTES = 20_000;
 /** What a delivery costs: its body, and as much as a small one. */
@@ -47,7 +48,7 @@ class Table {
       setups.map(({ tenant }, index) => {
         const endpointId = `ep_${index}`;
         const at = origin ?? `http://host-${index}`;
-        const view = { endpointId, tenant, state: 'active' as const, origin: at };
+        const view = { endpointId, tenant, state: 'active' as const, url: at, origin: at };
         return [endpointId, { ...view, rateLimitPerSecond }];
       }),
     );
@@ -92,7 +93,7 @@ class Table {
     if (sender === undefined) throw new Error('Somebody else was sent to.');
     delivery.state = 'in_flight';
     noteBegin(this.state, delivery, this.now);
-    dequeue(this.state, endpoint);
+    dequeue(this.state, delivery);
     this.underWay.push(delivery);
     sender.sent += 1;
     sender.used += costOf(delivery);
@@ -111,7 +112,7 @@ class Table {
     for (let delivery = endpoint.queue.shift(); delivery !== undefined;) {
       const next = endpoint.queue.shift();
       delivery.state = 'parked';
-      dequeue(this.state, endpoint);
+      dequeue(this.state, delivery);
       delivery = next;
     }
     this.gone.add(endpoint);

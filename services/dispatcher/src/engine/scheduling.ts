@@ -71,8 +71,9 @@ function mayBegin(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   // The set of endpoints, the time of a probe, or an answer lets it join again.
   if (endpoint.queued === 0 || !isCallable(endpoint)) return false;
   if (endpoint.inFlight >= sendLimit(endpoint)) return false;
-  if (endpoint.view?.rateLimitPerSecond !== undefined) {
-    const atMs = sendableAtMs(endpoint.rate);
+  const perSecond = endpoint.view?.rateLimitPerSecond;
+  if (perSecond !== undefined) {
+    const atMs = sendableAtMs(endpoint.rate, perSecond);
     if (atMs > now.monotonicMs) {
       state.wakeTimes.note(endpoint, atMs);
       return false;
@@ -128,6 +129,7 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   const { tenant } = endpoint;
   state.inFlight -= 1;
   state.pace.ended += 1;
+  endpoint.pace.ended += 1;
   endpoint.inFlight -= 1;
   if (origin !== undefined) leaveOrigin(state, origin);
   joinTurns(state, endpoint);
@@ -193,17 +195,27 @@ export function enterTenant(state: EngineState, endpoint: Endpoint): void {
   let tenant = state.tenants.get(id);
   if (tenant === undefined) {
     const turns = new Turns<Endpoint>(TURN_CREDIT);
-    tenant = { id, turns, endpoints: 0, inFlight: 0, credit: 0, inRing: false };
+    tenant = {
+      id,
+      turns,
+      endpoints: 0,
+      inFlight: 0,
+      claimed: 0,
+      claimedBytes: 0,
+      credit: 0,
+      inRing: false,
+    };
     state.tenants.set(id, tenant);
   }
   tenant.endpoints += 1;
   endpoint.tenant = tenant;
 }
 
-/** Counts it no more once it has neither. */
+/** Counts it no more once it has neither, and no claimed row that is about to be queued. */
 export function leaveTenantIfIdle(state: EngineState, endpoint: Endpoint): void {
   const { tenant } = endpoint;
-  if (tenant === undefined || endpoint.queued > 0 || endpoint.inFlight > 0) return;
+  if (tenant === undefined) return;
+  if (endpoint.queued > 0 || endpoint.inFlight > 0 || endpoint.claimed > 0) return;
   tenant.endpoints -= 1;
   endpoint.tenant = undefined;
   forgetTenantIfIdle(state, tenant);

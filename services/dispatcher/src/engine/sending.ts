@@ -3,15 +3,8 @@ import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, LateAnswer, Now } from './effect.ts';
 import { retryWaitMs } from './retry-schedule.ts';
 import { nextToSend, noteBegin, noteEnd } from './scheduling.ts';
-import {
-  dequeue,
-  forgetIfIdle,
-  leaveToRow,
-  letGo,
-  markUnwritten,
-  settle,
-  type EngineState,
-} from './state.ts';
+import { forgetIfIdle, letGo, markUnwritten, type EngineState } from './state.ts';
+import { beginAttempt, leaveToRow, settle } from './transitions.ts';
 
 /** Begins sends while there is room, those first whose turn it is. */
 export function sendQueued(state: EngineState, now: Now): void {
@@ -25,14 +18,12 @@ export function sendQueued(state: EngineState, now: Now): void {
 }
 
 function begin(state: EngineState, delivery: Delivery, now: Now): void {
-  const { endpoint } = delivery.endpointLane;
-  delivery.state = 'in_flight';
   delivery.attempt += 1;
   delivery.isUnanswered = false;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
   noteBegin(state, delivery, now);
-  dequeue(state, endpoint);
+  beginAttempt(state, delivery);
   state.effects.push({ kind: 'send', delivery });
 }
 

@@ -1,13 +1,7 @@
-import type { Delivery, LogEvent, Settlement } from './delivery.ts';
+import type { Delivery, LogEvent } from './delivery.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
-import {
-  createEndpointLane,
-  leavePair,
-  removeClaimed,
-  startLagging,
-  type EndpointLane,
-} from './endpoint-lane.ts';
+import { createEndpointLane, forgetPairs, type EndpointLane } from './endpoint-lane.ts';
 import {
   createEndpoint,
   isSound,
@@ -16,16 +10,10 @@ import {
   type Origin,
   type Tenant,
 } from './endpoint.ts';
-import { noteSettled, type LaneWindow } from './lane-window.ts';
+import type { LaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
 import { createPace, type Pace } from './pace.ts';
-import {
-  enterTenant,
-  joinTurns,
-  leaveTenantIfIdle,
-  stopWaiting,
-  TURN_CREDIT,
-} from './scheduling.ts';
+import { TURN_CREDIT } from './scheduling.ts';
 import { Turns } from './turns.ts';
 
 /** What the engine is given: settings, and the two things it cannot know by itself. */
@@ -68,10 +56,13 @@ export interface EngineState {
   readonly claimable: Set<Endpoint>;
   effects: Effect[];
   inFlight: number;
-  /** Heads of pairs and claimed rows that wait to be sent. */
+  /** Heads of pairs that were read and wait to be sent. */
   queued: number;
+  /** Claimed rows that wait to be sent. */
+  claimed: number;
+  claimedBytes: number;
   readonly pace: Pace;
-  /** The mean number of deliveries that an event makes. */
+  /** How many deliveries an event makes: at once as many as the last one, and then fewer by and by. */
   fanOut: number;
   /** Deliveries in memory that are neither settled nor left to their row. */
   held: number;
@@ -82,8 +73,8 @@ export interface EngineState {
   recordingNumber: number;
   /** One that reads rows for late answers counts, too. */
   claimUnderWay: boolean;
-  /** Lagging endpoints with a cursor in a lane that may have room for what is behind it. */
-  readonly refillable: Set<EndpointLane>;
+  /** Lanes with cursors behind which something may be read; who was refilled last stands last. */
+  readonly refillable: Set<LaneWindow>;
   refillUnderWay: boolean;
   /** Rows of late answers, to be looked for. */
   readonly searches: RowSearch[];
@@ -116,6 +107,8 @@ export function createState(options: EngineOptions): EngineState {
     effects: [],
     inFlight: 0,
     queued: 0,
+    claimed: 0,
+    claimedBytes: 0,
     pace: createPace(),
     fanOut: 1,
     held: 0,
@@ -139,7 +132,8 @@ export function createState(options: EngineOptions): EngineState {
 export function endpointOf(state: EngineState, endpointId: string): Endpoint {
   let endpoint = state.endpoints.get(endpointId);
   if (endpoint === undefined) {
-    endpoint = createEndpoint(endpointId, state.options.view(endpointId));
+    const { maxInFlightPerEndpoint } = state.options.limits;
+    endpoint = createEndpoint(endpointId, state.options.view(endpointId), maxInFlightPerEndpoint);
     state.endpoints.set(endpointId, endpoint);
   }
   return endpoint;
@@ -151,6 +145,7 @@ export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   for (const { rowCount, claimed, cursor } of endpoint.lanes.values()) {
     if (rowCount > 0 || claimed !== undefined || cursor !== undefined) return;
   }
+  for (const endpointLane of endpoint.lanes.values()) forgetPairs(endpointLane);
   state.endpoints.delete(endpoint.id);
   state.wakeTimes.forget(endpoint);
 }
@@ -171,17 +166,25 @@ export function endpointLaneOf(
   return endpointLane;
 }
 
-/** Says whether memory holds all it may: then nothing is read or claimed. */
+/** Says whether memory holds all it may: then nothing is read. */
 export function isFull({ held, heldBytes, options: { limits } }: EngineState): boolean {
   return held >= limits.maxHeld || heldBytes >= limits.maxHeldBytes;
 }
 
 /**
- * Says how many deliveries may still be queued. What waits for longer than a second is parked, which
- * costs far more than to read it later.
+ * Says how many deliveries may still be read and queued. What waits for longer than a second is parked,
+ * which costs far more than to read it later; so an endpoint that takes nothing has this room for a
+ * second at most, and lags from then on.
  */
 export function roomToQueue({ queued, pace, options: { limits } }: EngineState): number {
   return Math.max(limits.minQueued, (pace.perSecond * limits.maxQueuedMs) / 1_000) - queued;
+}
+
+/** Says how many more pairs with parked rows may be known. */
+export function blockedPairsLeft({ windows, options: { limits } }: EngineState): number {
+  let left = limits.maxBlockedPairsInAll;
+  for (const { blockedPairs } of windows.values()) left -= blockedPairs;
+  return left;
 }
 
 /** Counts a delivery that is now in memory. */
@@ -196,114 +199,7 @@ export function letGo(state: EngineState, delivery: Delivery): void {
   state.heldBytes -= delivery.event.body.length;
 }
 
-/** Queues the head of a pair, or a claimed row, to be sent in its turn. */
-export function enqueue(state: EngineState, delivery: Delivery): void {
-  const { endpoint } = delivery.endpointLane;
-  delivery.state = 'queued';
-  endpoint.queue.push(delivery);
-  endpoint.queued += 1;
-  state.queued += 1;
-  enterTenant(state, endpoint);
-  joinTurns(state, endpoint);
-}
-
-/** Counts a delivery that left the queue, whose room may be used for rows that are due. */
-export function dequeue(state: EngineState, endpoint: Endpoint): void {
-  endpoint.queued -= 1;
-  state.queued -= 1;
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
-  // Nothing in the queue counts any more: it would keep its bodies in memory.
-  if (endpoint.queued === 0) {
-    endpoint.queue.clear();
-    stopWaiting(state, endpoint);
-  }
-  leaveTenantIfIdle(state, endpoint);
-}
-
 /** Marks that something of the lane waits to be written. */
 export function markUnwritten(window: LaneWindow, now: Now): void {
   if (window.unwrittenSinceMs === Infinity) window.unwrittenSinceMs = now.monotonicMs;
-}
-
-/** Ends a delivery: it leaves its pair, and what was behind it may go. */
-export function settle(state: EngineState, delivery: Delivery): void {
-  const { endpointLane, event, entry } = delivery;
-  const isFollowing = entry === undefined && delivery.state === 'waiting';
-  if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
-  if (isFollowing) unfollow(state, endpointLane.endpoint);
-  const next = leavePair(endpointLane, delivery) ?? (isFollowing ? undefined : follower(delivery));
-  delivery.state = 'settled';
-  letGo(state, delivery);
-  if (entry === undefined) {
-    endpointLane.window.settledRows.push({
-      position: event.position,
-      endpointId: endpointLane.endpoint.id,
-    });
-  } else {
-    noteSettled(endpointLane.window, entry, endpointLane.endpoint.id);
-  }
-  if (next === undefined) return;
-  if (next.entry === undefined) unfollow(state, endpointLane.endpoint);
-  enqueue(state, next);
-}
-
-/** Counts a claimed row that waits behind another no more; there may be room for others. */
-function unfollow(state: EngineState, endpoint: Endpoint): void {
-  endpoint.following -= 1;
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
-}
-
-/** The claimed row that is next in the pair. */
-function follower({ behind }: Delivery): Delivery | undefined {
-  let next = behind;
-  while (next !== undefined && next.state !== 'waiting') next = next.behind;
-  return next;
-}
-
-/** Leaves what was claimed, and all that follows it, to its row. */
-export function leaveToRow(state: EngineState, delivery: Delivery): void {
-  const { endpointLane } = delivery;
-  const { endpoint } = endpointLane;
-  for (let each: Delivery | undefined = delivery; each !== undefined; each = each.behind) {
-    if (each.state === 'queued') dequeue(state, endpoint);
-    else if (each.state === 'waiting') unfollow(state, endpoint);
-    else continue;
-    each.state = 'parked';
-    removeClaimed(endpointLane, each.event.position);
-    letGo(state, each);
-  }
-}
-
-/** Ends a delivery without an attempt, and says so in the delivery log. */
-export function settleUnsent(
-  state: EngineState,
-  delivery: Delivery,
-  end: { readonly settlement: Settlement; readonly reason: string; readonly now: Now },
-): void {
-  const { window, endpoint } = delivery.endpointLane;
-  window.attempts.push({
-    event: delivery.event,
-    endpointId: endpoint.id,
-    attempt: delivery.attempt,
-    startedAtMs: end.now.wallMs,
-    revision: delivery.revision,
-    outcome: undefined,
-    reason: end.reason,
-    settlement: end.settlement,
-  });
-  state.unrecorded += 1;
-  markUnwritten(window, end.now);
-  settle(state, delivery);
-}
-
-/** Lets an endpoint lag in a lane: what it had not sent becomes rows as progress passes. */
-export function lag(state: EngineState, endpointLane: EndpointLane, now: Now): void {
-  if (endpointLane.mode === 'lagging') return;
-  for (const delivery of startLagging(endpointLane)) {
-    if (delivery.state === 'queued') dequeue(state, endpointLane.endpoint);
-    delivery.state = 'deferred';
-    delivery.notBeforeMs = now.wallMs;
-  }
-  markUnwritten(endpointLane.window, now);
-  if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
 }

@@ -81,13 +81,33 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
     },
     {
       name: 'billhook_dispatcher_queued',
-      help: 'Deliveries that wait in memory for their turn to be sent.',
+      help: 'Deliveries that were read and wait in memory for their turn to be sent.',
       read: ({ census }) => census.queued,
     },
     {
       name: 'billhook_dispatcher_queued_limit',
       help: 'With so many queued nothing is read; it rises and falls with what is sent in a second.',
       read: ({ census }) => census.queuedLimit,
+    },
+    {
+      name: 'billhook_dispatcher_claimed',
+      help: 'Parked deliveries that were taken up and wait in memory for their turn to be sent.',
+      read: ({ census }) => census.claimed,
+    },
+    {
+      name: 'billhook_dispatcher_claimed_limit',
+      help: 'With so many of them no more are taken up.',
+      read: () => limits.maxClaimed,
+    },
+    {
+      name: 'billhook_dispatcher_claimed_bytes',
+      help: 'Bytes of the bodies of the deliveries that were taken up.',
+      read: ({ census }) => census.claimedBytes,
+    },
+    {
+      name: 'billhook_dispatcher_claimed_limit_bytes',
+      help: 'With so many bytes of these bodies no more are taken up.',
+      read: () => limits.maxClaimedBytes,
     },
     {
       name: 'billhook_dispatcher_held',
@@ -128,6 +148,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       name: 'billhook_dispatcher_window_events_limit',
       help: 'With so many events above its progress a lane is not read.',
       read: () => limits.maxWindowEvents,
+    },
+    {
+      name: 'billhook_dispatcher_blocked_pairs',
+      help: 'Pairs of endpoint and invoice that are known to have parked deliveries.',
+      read: ({ census }) => census.blockedPairs,
+    },
+    {
+      name: 'billhook_dispatcher_blocked_pairs_limit',
+      help: 'With so many known, an endpoint that gets another one lags.',
+      read: () => limits.maxBlockedPairsInAll,
     },
   ];
 }

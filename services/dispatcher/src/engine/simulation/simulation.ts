@@ -327,6 +327,7 @@ function viewOf(endpointId: string): EndpointView {
   return {
     endpointId,
     tenant: number % 2 === 0 ? 'even' : 'odd',
+    url: `http://host-${number % 3}/${endpointId}`,
     origin: `http://host-${number % 3}`,
     state: 'active',
     rateLimitPerSecond: number === 2 ? 50 : undefined,

@@ -26,11 +26,15 @@ export const MAX_BODY_BYTES = 3_000;
 export function checkBounds(state: EngineState): void {
   const { limits } = state.options;
   const extra = ofOneEvent(state) + ofOneClaim(state) + ofOneRefill(state);
-  within('held', state.held, limits.maxHeld + extra);
-  within('heldBytes', state.heldBytes, limits.maxHeldBytes + extra * MAX_BODY_BYTES);
+  const claims = limits.maxClaimed + ofOneClaim(state);
+  const claimedBytes = limits.maxClaimedBytes + ofOneClaim(state) * MAX_BODY_BYTES;
+  within('claimed', state.claimed, claims);
+  within('claimedBytes', state.claimedBytes, claimedBytes);
+  within('held', state.held, limits.maxHeld + claims + extra);
+  within('heldBytes', state.heldBytes, limits.maxHeldBytes + claimedBytes + extra * MAX_BODY_BYTES);
   within('inFlight', state.inFlight, limits.maxInFlight);
   // All that is held may be cancelled at once, and what waited for too long ends unsent.
-  within('unrecorded', state.unrecorded, limits.maxUnrecorded + limits.maxHeld + extra);
+  within('unrecorded', state.unrecorded, limits.maxUnrecorded + limits.maxHeld + claims + extra);
   for (const origin of state.origins.values()) {
     within(`inFlight at ${origin.name}`, origin.inFlight, limits.maxInFlightPerOrigin);
   }
@@ -43,12 +47,29 @@ export function checkBounds(state: EngineState): void {
     within(`known results of lane ${lane}`, settledAhead.size, 2 * most);
     within(`refilled rows of lane ${lane}`, refilledRows.length, 2 * ofOneRefill(state));
   }
-  for (const { id, queued, following, queue } of state.endpoints.values()) {
+  // Those that are about to be written were read before, and bounded by what is held.
+  within('blocked pairs', blockedBefore(state), limits.maxBlockedPairsInAll);
+  for (const { id, queued, claimed, queue, concurrency } of state.endpoints.values()) {
+    within(`limit of ${id}`, concurrency.current, limits.maxInFlightPerEndpoint);
     // Lanes are claimed by how many rows were known, and there may be more by then.
-    within(`claimed of ${id}`, following, limits.maxClaimedPerEndpoint + ofOneClaim(state));
+    within(`claimed of ${id}`, claimed, limits.maxClaimedPerEndpoint + ofOneClaim(state));
     // Those that are not queued any more leave when their turn comes, or the last one goes.
-    within(`queue of ${id}`, queue.length, queued + limits.maxHeld + extra);
+    within(`queue of ${id}`, queue.length, queued + limits.maxHeld + claims + extra);
   }
+}
+
+/** Pairs that are blocked by rows, not only by what an endpoint that lagged a moment ago left unsent. */
+function blockedBefore({ windows }: EngineState): number {
+  let blocked = 0;
+  for (const { blockedPairs, entries } of windows.values()) {
+    blocked += blockedPairs;
+    for (const { deliveries } of entries) {
+      for (const { state, endpointLane } of deliveries) {
+        if (state === 'deferred' && endpointLane.mode === 'direct') blocked -= 1;
+      }
+    }
+  }
+  return blocked;
 }
 
 function within(what: string, is: number, most: number): void {

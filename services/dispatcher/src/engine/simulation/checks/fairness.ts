@@ -123,7 +123,8 @@ function couldSend(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   const { limits } = state.options;
   const { view, rate, inFlight, tenant } = endpoint;
   if (inFlight >= sendLimit(endpoint)) return false;
-  if (view?.rateLimitPerSecond !== undefined && sendableAtMs(rate) > now.monotonicMs) return false;
+  const perSecond = view?.rateLimitPerSecond;
+  if (perSecond !== undefined && sendableAtMs(rate, perSecond) > now.monotonicMs) return false;
   const origin = state.origins.get(view?.origin ?? '');
   if ((origin?.inFlight ?? 0) >= limits.maxInFlightPerOrigin) return false;
   if (tenant === undefined || state.inFlight < limits.maxInFlight / 2) return true;

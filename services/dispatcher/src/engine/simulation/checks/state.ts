@@ -1,4 +1,5 @@
 import type { Delivery } from '../../delivery.ts';
+import { claimLimit } from '../../claim-budget.ts';
 import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
@@ -15,7 +16,10 @@ export interface Compared {
 /** What is counted of an endpoint, or of all of them. */
 interface Counts {
   queued: number;
-  following: number;
+  /** Of these, those that have no row. */
+  read: number;
+  claimed: number;
+  claimedBytes: number;
   inFlight: number;
 }
 
@@ -54,9 +58,10 @@ export function checkState(state: EngineState, { store, sends }: Compared): void
   same(
     'queued',
     state.queued,
-    sum(state.endpoints.values(), ({ queued }) => queued),
+    sum(counts.values(), ({ read }) => read),
   );
   checkSums(state);
+  checkClaimedSums(state, counts);
   checkRowTotals(state);
   if (!state.recordingUnderWay) checkRows(state, store);
 }
@@ -80,18 +85,28 @@ function checkWindow(window: LaneWindow): void {
   }
 }
 
-function count(counts: Map<Endpoint, Counts>, { state, entry, endpointLane }: Delivery): void {
+function count(counts: Map<Endpoint, Counts>, delivery: Delivery): void {
+  const { event, state, entry, endpointLane } = delivery;
   const { endpoint } = endpointLane;
-  const own = counts.get(endpoint) ?? { queued: 0, following: 0, inFlight: 0 };
+  const own = counts.get(endpoint) ?? {
+    queued: 0,
+    read: 0,
+    claimed: 0,
+    claimedBytes: 0,
+    inFlight: 0,
+  };
   counts.set(endpoint, own);
   if (state === 'queued') own.queued += 1;
-  else if (state === 'in_flight') own.inFlight += 1;
-  else if (state === 'waiting' && entry === undefined) own.following += 1;
+  if (state === 'queued' && entry !== undefined) own.read += 1;
+  if (state === 'in_flight') own.inFlight += 1;
+  if (entry !== undefined || (state !== 'queued' && state !== 'waiting')) return;
+  own.claimed += 1;
+  own.claimedBytes += event.body.length;
 }
 
 function checkEndpoint(state: EngineState, endpoint: Endpoint, counts: Counts | undefined): void {
   same(`queued of ${endpoint.id}`, endpoint.queued, counts?.queued ?? 0);
-  same(`following of ${endpoint.id}`, endpoint.following, counts?.following ?? 0);
+  same(`claimed of ${endpoint.id}`, endpoint.claimed, counts?.claimed ?? 0);
   same(`inFlight of ${endpoint.id}`, endpoint.inFlight, counts?.inFlight ?? 0);
   checkTurns(state, endpoint);
   checkClaims(state, endpoint);
@@ -125,17 +140,14 @@ function checkTurns(state: EngineState, endpoint: Endpoint): void {
 }
 
 function checkClaims(state: EngineState, endpoint: Endpoint): void {
-  const { circuit, queued, following, inFlight, dueLanes, id } = endpoint;
+  const { circuit, queued, claimed, inFlight, dueLanes, id } = endpoint;
   if (circuit.state === 'open' && !state.wakeTimes.has(endpoint)) {
     throw new Error(`${id} is never probed.`);
   }
   if (!isCallable(endpoint)) return;
-  const { maxClaimedPerEndpoint } = state.options.limits;
+  const most = claimLimit(endpoint, state.options.limits);
   const hasDue = [...dueLanes].some(({ window }) => window.phase === 'owned');
-  const hasRoom =
-    circuit.state === 'half_open'
-      ? queued + inFlight === 0
-      : maxClaimedPerEndpoint - queued - following >= maxClaimedPerEndpoint / 2;
+  const hasRoom = circuit.state === 'half_open' ? queued + inFlight === 0 : claimed <= most / 2;
   // What a claim under way brings makes its endpoint claimable again.
   if (hasDue && hasRoom && !state.claimUnderWay && !state.claimable.has(endpoint)) {
     throw new Error(`${id} has due rows, and nobody claims them.`);
@@ -167,16 +179,38 @@ function checkSums(state: EngineState): void {
   );
 }
 
-/** The rows of a lane are those of all endpoints. */
+/** What is claimed is counted at each level. */
+function checkClaimedSums(state: EngineState, counts: ReadonlyMap<Endpoint, Counts>): void {
+  const claimed = sum(counts.values(), (it) => it.claimed);
+  const claimedBytes = sum(counts.values(), (it) => it.claimedBytes);
+  const tenants = [...state.tenants.values()];
+  same('claimed', state.claimed, claimed);
+  same('claimedBytes', state.claimedBytes, claimedBytes);
+  same(
+    'claimed of tenants',
+    sum(tenants, (it) => it.claimed),
+    claimed,
+  );
+  same(
+    'claimedBytes of tenants',
+    sum(tenants, (it) => it.claimedBytes),
+    claimedBytes,
+  );
+}
+
+/** The rows of a lane, and the pairs that they block, are those of all endpoints. */
 function checkRowTotals(state: EngineState): void {
   const totals = new Map<LaneWindow, number>();
+  const blocked = new Map<LaneWindow, number>();
   for (const { lanes } of state.endpoints.values()) {
-    for (const { window, rowCount } of lanes.values()) {
+    for (const { window, rowCount, blockedPairs } of lanes.values()) {
+      blocked.set(window, (blocked.get(window) ?? 0) + blockedPairs);
       totals.set(window, (totals.get(window) ?? 0) + rowCount);
     }
   }
   for (const window of state.windows.values()) {
     same(`rows of lane ${window.lane}`, window.rowTotal, totals.get(window) ?? 0);
+    same(`blocked pairs of lane ${window.lane}`, window.blockedPairs, blocked.get(window) ?? 0);
   }
 }
 

@@ -9,6 +9,7 @@ import { checkBounds, checkEffect } from '../checks/bounds.ts';
 import { checkState, findLeft } from '../checks/state.ts';
 import { Clock } from './clock.ts';
 import { Fairness } from '../checks/fairness.ts';
+import { ReadingOn } from '../checks/reading-on.ts';
 import {
   countChanges,
   countDeath,
@@ -40,6 +41,7 @@ export const SMALL_LIMITS: EngineLimits = {
   maxInFlightPerEndpoint: 8,
   maxInFlightPerOrigin: 5,
   circuit: { failures: 4, firstWaitMs: 200, longestWaitMs: 3_000 },
+  maxClaimed: 80,
   maxClaimedPerEndpoint: 8,
   maxWindowEvents: 50,
   maxReadEvents: 7,
@@ -49,6 +51,7 @@ export const SMALL_LIMITS: EngineLimits = {
   expireEveryMs: 2_000,
   maxListed: 2,
   maxBlockedPairs: 4,
+  maxBlockedPairsInAll: 10,
   maxRowsPerEndpointLane: 6,
   maxRowsPerLane: 14,
   refillAtRows: 3,
@@ -113,6 +116,7 @@ export class SimulatedProcess {
   private readonly around: Surroundings;
   private readonly host: ProcessHost;
   private readonly fairness: Fairness;
+  private readonly readingOn: ReadingOn;
   private timer = 0;
   private timerAtMs = Infinity;
   private ticks: number[] = [];
@@ -125,6 +129,7 @@ export class SimulatedProcess {
     this.clock = new Clock(timeline.nowMs - dice(`boot ${name}`) * 1_000_000);
     const limits = { ...SMALL_LIMITS, ...world.limits };
     this.fairness = new Fairness(limits);
+    this.readingOn = new ReadingOn(around);
     this.engine = new Engine({
       random: () => dice(`jitter ${name}`),
       revision: () => this.view.revision,
@@ -254,6 +259,7 @@ export class SimulatedProcess {
     checkState(state, { store, sends: new Set(this.sends.keys()) });
     checkBounds(state);
     this.fairness.check(state, { now: this.now(), leaseUntilMs: this.leaseUntilMs, effects });
+    this.readingOn.check(state, this.engine.readRequests());
     this.setTimer();
     this.host.wakeReader(this);
   }

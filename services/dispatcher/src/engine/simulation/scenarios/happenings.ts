@@ -144,8 +144,10 @@ function change(world: Simulation, happening: Change): void {
       return world.changeEndpoint(endpointId, { state: 'active' });
     case 'disable':
       return world.changeEndpoint(endpointId, { state: 'disabled' });
-    case 'move':
-      return world.changeEndpoint(endpointId, { origin: `http://host-${happening.origin}` });
+    case 'move': {
+      const origin = `http://host-${happening.origin}`;
+      return world.changeEndpoint(endpointId, { url: `${origin}/${endpointId}`, origin });
+    }
     case 'limit': {
       const { perSecond, maxInFlight } = happening;
       return world.changeEndpoint(endpointId, { rateLimitPerSecond: perSecond, maxInFlight });

@@ -37,8 +37,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'refilling.ts',
-        from: 'else if (cursor !== undefined && cursor.position <= window.draftedProgress) {',
-        to: 'else if (cursor !== undefined) {',
+        from: 'if (window.refillFrom > window.draftedProgress || ',
+        to: 'if (',
+      },
+      {
+        file: 'refilling.ts',
+        from: '} else if (cursor.position <= window.draftedProgress) {',
+        to: '} else if (cursor.position < Infinity) {',
       },
       {
         file: 'refilling.ts',
@@ -60,11 +65,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: 'if (delivery.behind !== undefined) leaveToRow(state, delivery.behind);',
         to: `const next = delivery.behind;
   if (next?.state === 'waiting') {
-    endpointLane.endpoint.following -= 1;
+    countClaimed(state, next, -1);
     enqueue(state, next);
   }`,
       },
-      { file: 'sending.ts', from: '  dequeue,\n', to: '  dequeue,\n  enqueue,\n' },
+      {
+        file: 'sending.ts',
+        from: 'import { beginAttempt, leaveToRow, settle }',
+        to: 'import { beginAttempt, enqueue, leaveToRow, settle }',
+      },
+      {
+        file: 'sending.ts',
+        from: `import { hush, learn } from './calling.ts';\n`,
+        to: `import { hush, learn } from './calling.ts';\nimport { countClaimed } from './claim-budget.ts';\n`,
+      },
     ],
   },
   {
@@ -162,12 +176,33 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    what: 'claimed rows use up the room for what is read',
+    edits: [
+      {
+        file: 'state.ts',
+        from: 'roomToQueue({ queued, pace,',
+        to: 'roomToQueue({ queued, claimed, pace,',
+      },
+      { file: 'state.ts', from: '/ 1_000) - queued;', to: '/ 1_000) - queued - claimed;' },
+    ],
+  },
+  {
+    what: 'nothing bounds the pairs of all endpoints together',
+    edits: [
+      {
+        file: 'recordings.ts',
+        from: 'return hasMany || (blockedPairs > 0 && blockedPairsLeft(state) < 0);',
+        to: 'return hasMany;',
+      },
+    ],
+  },
+  {
     what: 'refills go on while what they bring is not recorded',
     edits: [
       {
         file: 'refilling.ts',
-        from: 'if (refills.has(window) || window.refilledRows.length > 0) continue;',
-        to: 'if (refills.has(window)) continue;',
+        from: ' || window.refilledRows.length > 0) continue;',
+        to: ') continue;',
       },
     ],
   },

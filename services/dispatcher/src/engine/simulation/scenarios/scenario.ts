@@ -61,6 +61,15 @@ const GENTLE_RATE = 0.15;
 const LEFT_OUT_RATE = 0.5;
 const APPEND_SHARE = 0.5;
 const TWEAK_RATE = 0.15;
+/** In this share of scenarios most endpoints may get little, and have long backlogs. */
+const THROTTLED_RATE = 0.15;
+const THROTTLED_PER_SECOND = 0.5;
+const THROTTLED_LIMITS: Partial<EngineLimits> = {
+  minQueued: 5,
+  maxRowsPerEndpointLane: 60,
+  maxRowsPerLane: 150,
+  refillAtRows: 20,
+};
 const MOST_HAPPENINGS = 150;
 
 /**
@@ -81,6 +90,7 @@ export function createScenario(seed: number): Scenario {
     gapMs: draw.from([20, 60, 200, 600]),
     eventsAtOnce: draw.from([1, 1, 3, 10, 20]),
     bodyBytes: draw.from([2, 200, MAX_BODY_BYTES]),
+    isThrottled: draw.isTrue(THROTTLED_RATE),
   };
   const world: World = {
     lanes,
@@ -92,7 +102,7 @@ export function createScenario(seed: number): Scenario {
       [1_000, 2_000, 4_000, 8_000, 8_000, 8_000, 8_000, 8_000],
     ]),
     retentionMs: gentle ? 86_400_000 : draw.from([86_400_000, 86_400_000, 20_000]),
-    limits: limitsOf(draw),
+    limits: { ...limitsOf(draw), ...(setup.isThrottled ? THROTTLED_LIMITS : {}) },
   };
   return { seed, world, happenings: happeningsOf(draw, setup, gentle) };
 }
@@ -116,6 +126,7 @@ interface Setup {
   readonly gapMs: number;
   readonly eventsAtOnce: number;
   readonly bodyBytes: number;
+  readonly isThrottled: boolean;
 }
 
 /** Draws by lot. */
@@ -170,13 +181,19 @@ function behaviourOf(draw: Draw): Behaviour {
 function limitsOf(draw: Draw): Partial<EngineLimits> {
   const tweaks: readonly Partial<EngineLimits>[] = [
     { maxWindowEvents: 12 },
-    { maxHeld: 40, minQueued: 10 },
-    { maxHeldBytes: 20_000 },
+    { maxHeld: 40, minQueued: 10, maxClaimed: 16 },
+    { maxHeldBytes: 60_000, maxClaimedBytes: 12_000 },
+    { maxClaimed: 6 },
+    { maxClaimedBytes: 4_000 },
     { maxUnrecorded: 20 },
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
+    { maxInFlightPerEndpoint: 2 },
     { maxBlockedPairs: 1 },
+    { maxBlockedPairsInAll: 3 },
+    { maxBlockedPairs: 50, maxBlockedPairsInAll: 30 },
     { maxBlockedPairs: 50, maxRowsPerEndpointLane: 60, maxRowsPerLane: 150 },
+
     { maxRowsPerEndpointLane: 2, refillAtRows: 0 },
     { maxRowsPerLane: 5 },
     { refillAtRows: 6 },
@@ -203,9 +220,9 @@ function happeningsOf(draw: Draw, setup: Setup, gentle: boolean): Timed[] {
     return Array.from({ length: weight }, () => kind);
   });
   const endpoints = new Roster(draw, setup.endpoints);
-  const happenings: Timed[] = endpoints
-    .atStart()
-    .map((happening) => ({ ...happening, afterMs: 0 }));
+  const atStart = endpoints.atStart();
+  if (setup.isThrottled) atStart.push(...endpoints.throttle());
+  const happenings = atStart.map((happening): Timed => ({ ...happening, afterMs: 0 }));
   const most = draw.whole(10, MOST_HAPPENINGS);
   while (happenings.length < most) {
     const isAppend = weights.length === 0 || draw.isTrue(APPEND_SHARE);
@@ -230,6 +247,13 @@ class Roster {
 
   atStart(): Happening[] {
     return this.ids.map((endpointId) => this.register(endpointId));
+  }
+
+  /** Of all but one nearly all has to wait. */
+  throttle(): Happening[] {
+    return this.ids.slice(1).map((endpointId) => {
+      return { kind: 'limit', endpointId, perSecond: THROTTLED_PER_SECOND };
+    });
   }
 
   pick(): string {
@@ -280,7 +304,7 @@ function happeningOf(kind: HappeningKind, { draw, setup, endpoints }: Drawn): Ha
     case 'move':
       return { kind, endpointId: endpoints.pick(), origin: draw.whole(0, 2) };
     case 'limit': {
-      const rate = draw.from([{}, { perSecond: 2 }, { perSecond: 20 }]);
+      const rate = draw.from([{}, { perSecond: 0.5 }, { perSecond: 2 }, { perSecond: 20 }]);
       const most = draw.from([{}, { maxInFlight: 1 }, { maxInFlight: 3 }]);
       return { kind, endpointId: endpoints.pick(), ...rate, ...most };
     }

@@ -1,0 +1,55 @@
+import type { Delivery } from './delivery.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { EngineLimits } from './limits.ts';
+import type { EngineState } from './state.ts';
+
+/**
+ * The budget of claimed rows that wait to be sent: apart from what was just read, so that neither
+ * takes the other's room. Nobody has more of it than is still free (dynamic thresholds; Choudhury and
+ * Hahne, 1998): so a tenant whose endpoints are slow never has all of it, and whoever comes next
+ * finds room.
+ */
+
+/** An endpoint of which nothing is known may have so many. */
+const LEAST_CLAIMED = 4;
+/** Rows for so long wait at an endpoint, at its own pace. */
+const CLAIMED_MS = 2_000;
+
+/** Claimed rows that wait to be sent. */
+export interface ClaimedRows {
+  claimed: number;
+  claimedBytes: number;
+}
+
+/** Says how many an endpoint may have for how fast it takes them. */
+export function claimLimit({ pace }: Endpoint, { maxClaimedPerEndpoint }: EngineLimits): number {
+  const soon = Math.ceil((pace.perSecond * CLAIMED_MS) / 1_000);
+  return Math.min(maxClaimedPerEndpoint, Math.max(LEAST_CLAIMED, soon));
+}
+
+/** Says how many more the endpoints of a tenant may have; none of them has more than that. */
+export function claimsLeft(state: EngineState, tenant: ClaimedRows | undefined): number {
+  const { limits } = state.options;
+  const used = rowsWorth(state, limits);
+  const ofTenant = tenant === undefined ? 0 : rowsWorth(tenant, limits);
+  // What comes is as large as what is there.
+  const each = state.claimed === 0 ? 1 : used / state.claimed;
+  return Math.floor((limits.maxClaimed - used - ofTenant) / each);
+}
+
+/** Rows with large bodies count for several. */
+function rowsWorth({ claimed, claimedBytes }: ClaimedRows, limits: EngineLimits): number {
+  return Math.max(claimed, (claimedBytes / limits.maxClaimedBytes) * limits.maxClaimed);
+}
+
+/** Counts a claimed row that waits to be sent, or waits no more. */
+export function countClaimed(state: EngineState, delivery: Delivery, change: 1 | -1): void {
+  const { endpoint } = delivery.endpointLane;
+  const bytes = change * delivery.event.body.length;
+  endpoint.claimed += change;
+  state.claimed += change;
+  state.claimedBytes += bytes;
+  if (endpoint.tenant === undefined) return;
+  endpoint.tenant.claimed += change;
+  endpoint.tenant.claimedBytes += bytes;
+}

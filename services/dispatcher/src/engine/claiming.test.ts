@@ -1,0 +1,234 @@
+import { describe, expect, test } from 'vitest';
+
+import type { Delivery } from './delivery.ts';
+import type { Claim, ClaimResult, Effect, Now } from './effect.ts';
+import type { EndpointView } from './endpoint.ts';
+import { Engine } from './engine.ts';
+import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
+import type { Recording } from './recording.ts';
+
+const STEP_MS = 5;
+const BODY = Buffer.alloc(300);
+
+/** Endpoints with rows in lane 0, and how they take them. */
+interface Waiting {
+  readonly tenant: string;
+  readonly endpoints: number;
+  /** Of each endpoint. */
+  readonly rows: number;
+  readonly answerMs?: number;
+  readonly rateLimitPerSecond?: number;
+  readonly body?: Buffer;
+}
+
+interface Backlogged extends Waiting {
+  readonly view: EndpointView;
+  left: number;
+  sent: number;
+}
+
+/** An engine that owns a lane in which rows wait, at a database that answers with each step. */
+class Backlog {
+  readonly engine: Engine;
+  readonly endpoints: Backlogged[];
+  /** How long the lane was not asked for at most. */
+  longestUnreadMs = 0;
+  private nowMs = 0;
+  private readAtMs = 0;
+  private readonly answers: { readonly atMs: number; readonly delivery: Delivery }[] = [];
+
+  constructor(groups: readonly Waiting[], limits: Partial<EngineLimits> = {}) {
+    this.endpoints = groups.flatMap((group, nth) =>
+      Array.from({ length: group.endpoints }, (_, index) => {
+        const { tenant, rateLimitPerSecond } = group;
+        const endpointId = `ep_${nth}_${index}`;
+        const origin = `http://${endpointId}`;
+        const address = { url: origin, origin };
+        const view = {
+          endpointId,
+          tenant,
+          state: 'active' as const,
+          ...address,
+          rateLimitPerSecond,
+        };
+        return { ...group, view, left: group.rows, sent: 0 };
+      }),
+    );
+    const byId = new Map(this.endpoints.map((endpoint) => [endpoint.view.endpointId, endpoint]));
+    this.find = (endpointId) => byId.get(endpointId);
+    this.engine = new Engine({
+      retryScheduleMs: [60_000],
+      deliveryTimeoutMs: 15_000,
+      retentionMs: 86_400_000,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      random: () => 0.5,
+      revision: () => 1,
+      view: (endpointId) => byId.get(endpointId)?.view,
+      matches: () => true,
+    });
+    this.engine.leaseExtended(Infinity, this.now());
+    this.engine.laneGained(
+      {
+        lane: 0,
+        epoch: 1,
+        progress: 1_000_000,
+        mark: undefined,
+        settledAhead: [],
+        parked: this.endpoints.map(({ view: { endpointId }, rows }) => {
+          return { endpointId, rows, nextDueAtMs: 0 };
+        }),
+        cursors: [],
+        lateAnswers: [],
+      },
+      this.now(),
+    );
+  }
+
+  /** Lets time pass. */
+  run(durationMs: number): void {
+    const endMs = this.nowMs + durationMs;
+    while (this.nowMs < endMs) this.step();
+  }
+
+  sentOf(tenant: string): number {
+    const own = this.endpoints.filter((endpoint) => endpoint.tenant === tenant);
+    return own.reduce((sum, { sent }) => sum + sent, 0);
+  }
+
+  private readonly find: (endpointId: string) => Backlogged | undefined;
+
+  private now(): Now {
+    return { wallMs: 1_000_000 + this.nowMs, monotonicMs: this.nowMs };
+  }
+
+  private step(): void {
+    this.nowMs += STEP_MS;
+    const ended = this.answers.filter(({ atMs }) => atMs <= this.nowMs);
+    for (const answer of ended) this.answers.splice(this.answers.indexOf(answer), 1);
+    const outcome = { kind: 'delivered', status: 204, durationMs: STEP_MS } as const;
+    this.engine.answered(
+      ended.map(({ delivery }) => ({ delivery, outcome })),
+      this.now(),
+    );
+    for (const effect of this.engine.takeEffects()) this.carryOut(effect);
+    if (this.engine.readRequests().length > 0) this.readAtMs = this.nowMs;
+    this.longestUnreadMs = Math.max(this.longestUnreadMs, this.nowMs - this.readAtMs);
+  }
+
+  private carryOut(effect: Effect): void {
+    if (effect.kind === 'send') this.send(effect.delivery);
+    else if (effect.kind === 'claim') {
+      const results = effect.claims.map((claim) => this.claim(claim));
+      this.engine.claimed(results, this.now());
+    } else if (effect.kind === 'record') this.record(effect.recording);
+  }
+
+  private send(delivery: Delivery): void {
+    const endpoint = this.find(delivery.endpointLane.endpoint.id);
+    if (endpoint === undefined) throw new Error('Somebody else was sent to.');
+    endpoint.sent += 1;
+    this.answers.push({ atMs: this.nowMs + (endpoint.answerMs ?? STEP_MS), delivery });
+  }
+
+  private record(recording: Recording): void {
+    const results = recording.lanes.map(({ lane }) => {
+      return {
+        kind: 'recorded' as const,
+        lane,
+        revived: [],
+        cancelled: [],
+        expired: [],
+        listed: [],
+      };
+    });
+    this.engine.recorded(recording, results, this.now());
+  }
+
+  private claim(claim: Claim): ClaimResult {
+    const endpoint = this.find(claim.endpointLane.endpoint.id);
+    if (endpoint === undefined) throw new Error('Rows of somebody else were asked for.');
+    const rows = Array.from({ length: Math.min(claim.limit, endpoint.left) }, (_, nth) => {
+      const position = endpoint.left - nth;
+      const event = {
+        lane: 0,
+        position,
+        id: `evt_${position}`,
+        tenant: endpoint.tenant,
+        invoiceId: `invoice-${position}`,
+        sequence: 1,
+        type: 'invoice_created',
+        recordedAtMs: 1_000_000,
+        traceparent: undefined,
+        offset: undefined,
+        body: endpoint.body ?? BODY,
+      };
+      return { event, follows: false, attempt: 0, inFlight: false, ordered: true };
+    });
+    endpoint.left -= rows.length;
+    return { claim, rows, nextDueAtMs: undefined };
+  }
+}
+
+const LIMITED: Waiting = { tenant: 'slow', endpoints: 16, rows: 500, rateLimitPerSecond: 1 };
+const HANGING: Waiting = { tenant: 'slow', endpoints: 16, rows: 500, answerMs: 10_000 };
+const QUICK: Waiting = { tenant: 'quick', endpoints: 1, rows: 500 };
+
+describe('rows of endpoints that are slow', () => {
+  test.each([
+    ['that have a rate limit', LIMITED],
+    ['that answer late', HANGING],
+    ['that are many', { ...LIMITED, endpoints: 300 }],
+    ['that are many, and have some rows each', { ...LIMITED, endpoints: 1_000, rows: 3 }],
+  ])('%s keep nobody from reading on', (_, waiting) => {
+    const world = new Backlog([waiting]);
+    world.run(20_000);
+    expect(world.sentOf('slow')).toBeGreaterThan(100);
+    expect(world.longestUnreadMs).toBeLessThan(100);
+  });
+
+  test.each([
+    ['another tenant', 'quick', 5_000],
+    ['the same tenant', 'slow', 1_000],
+  ])('keep no rows of %s from being sent', (_, tenant, endpoints) => {
+    const many = { ...LIMITED, endpoints };
+    const world = new Backlog([many, { ...QUICK, tenant }]);
+    world.run(2_000);
+    expect(world.endpoints.at(-1)?.sent).toBe(QUICK.rows);
+  });
+
+  test('are taken up a few at a time, and those of fast ones as fast as they go', () => {
+    const world = new Backlog([
+      { ...LIMITED, endpoints: 1 },
+      { ...QUICK, rows: 10_000 },
+    ]);
+    world.run(1_000);
+    const [slow, quick] = world.endpoints;
+    expect((slow?.rows ?? 0) - (slow?.left ?? 0)).toBeLessThan(10);
+    expect(quick?.sent).toBeGreaterThan(5_000);
+  });
+
+  test('have no more memory than they may, also with large bodies', () => {
+    const body = Buffer.alloc(8_192);
+    const tenants = Array.from({ length: 20 }, (_, nth) => ({
+      ...LIMITED,
+      tenant: `slow-${nth}`,
+      endpoints: 100,
+      body,
+    }));
+    const world = new Backlog(tenants);
+    world.run(30_000);
+    const { claimedBytes } = world.engine.census({ wallMs: 0, monotonicMs: 30_000 });
+    expect(claimedBytes).toBeGreaterThan(DEFAULT_LIMITS.maxClaimedBytes / 2);
+    expect(claimedBytes).toBeLessThan(
+      DEFAULT_LIMITS.maxClaimedBytes + DEFAULT_LIMITS.maxClaimedRows * body.length,
+    );
+    for (const { sent } of world.endpoints) expect(sent).toBeGreaterThan(0);
+  });
+});
+
+test('a backlog of ten thousand endpoints is drained as fast as they take it', () => {
+  const world = new Backlog([{ tenant: 'one', endpoints: 10_000, rows: 10 }]);
+  world.run(1_000);
+  // As many as one in flight at a time can be answered, give or take.
+  expect(world.sentOf('one')).toBeGreaterThan(50_000);
+});
