@@ -3,24 +3,28 @@ import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import type { LogEvent } from '../engine/delivery.ts';
 import type { Claim, ClaimResult } from '../engine/effect.ts';
 import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
-import type { AttemptRecord, LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
+import type { AttemptRecord, LaneRecorded, LaneRecording } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
 import { getDelivery, listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
 import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
+import {
+  ENDPOINT,
+  event,
+  LANE,
+  NOW_MS,
+  OTHER_ENDPOINT,
+  parked,
+  recordingOf,
+} from './recording.fixture.ts';
 import { insertRequests, readRequests } from './requests.ts';
 
 const database = useTestDatabase();
-const LANE = 3;
-const ENDPOINT = `ep_${'a'.repeat(32)}`;
-const OTHER_ENDPOINT = `ep_${'b'.repeat(32)}`;
-const NOW_MS = Date.now();
 let pool: Pool;
 
 beforeAll(async () => {
@@ -40,56 +44,6 @@ beforeEach(async () => {
 });
 
 afterAll(() => pool.end());
-
-function event(position: number, invoiceId = 'invoice-1'): LogEvent {
-  return {
-    lane: LANE,
-    position,
-    id: `evt_${String(position).padStart(32, '0')}`,
-    tenant: 'default',
-    invoiceId,
-    sequence: position,
-    type: 'invoice_updated',
-    recordedAtMs: NOW_MS,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.from(`{"position":${position}}`),
-  };
-}
-
-function parked(position: number, overrides: Partial<ParkedRow> = {}): ParkedRow {
-  return {
-    event: event(position),
-    endpointId: ENDPOINT,
-    attempt: 0,
-    inFlight: false,
-    notBeforeMs: NOW_MS,
-    ordered: true,
-    ...overrides,
-  };
-}
-
-function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
-  return {
-    lane: LANE,
-    epoch: 1,
-    progress: 10,
-    mark: { id: event(10).id, offset: undefined },
-    settledAhead: [],
-    attempts: [],
-    settledRows: [],
-    retriedRows: [],
-    parkedRows: [],
-    movedCursors: [],
-    cancelEndpoints: [],
-    expireEndpoints: [],
-    expireBeforeMs: 0,
-    carriedOut: [],
-    answersTaken: [],
-    listEndpoints: [],
-    ...overrides,
-  };
-}
 
 async function cursors() {
   const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
@@ -240,14 +194,6 @@ describe('parked rows', () => {
     });
     expect(listed.map(({ position }) => position)).toEqual([2, 1]);
     expect((await pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
-  });
-
-  test('of very many rows of an unregistered endpoint a part is cancelled at a time', async () => {
-    await write({ parkedRows: Array.from({ length: 1_500 }, (_, index) => parked(index + 1)) });
-    const [first] = await write({ cancelEndpoints: [ENDPOINT] });
-    expect(first).toMatchObject({ cancelled: [{ rows: 1_000, isAll: false }] });
-    const [second] = await write({ cancelEndpoints: [ENDPOINT] });
-    expect(second).toMatchObject({ cancelled: [{ rows: 500, isAll: true }] });
   });
 
   test('all rows of an endpoint are listed as they are after the recording', async () => {

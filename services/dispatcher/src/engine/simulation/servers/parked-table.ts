@@ -1,5 +1,5 @@
 import type { ClaimedRow } from '../../effect.ts';
-import type { EndedRows, ListedRow, ParkedRow, RowKey, RowRetry } from '../../recording.ts';
+import type { ListedRow, ParkedRow, RowKey, RowRetry } from '../../recording.ts';
 
 export interface StoredRow extends ParkedRow {
   attempt: number;
@@ -153,9 +153,4 @@ function isBehind(row: ParkedRow, other: ParkedRow): boolean {
 function claimedOf(row: StoredRow, follows: boolean): ClaimedRow {
   const { event, attempt, inFlight, ordered } = row;
   return { event, attempt, inFlight, ordered, follows };
-}
-
-/** What a recording did to rows of an endpoint that had to go. */
-export function endedOf(endpointId: string, rows: number, most: number): EndedRows {
-  return { endpointId, rows, isAll: rows < most };
 }
