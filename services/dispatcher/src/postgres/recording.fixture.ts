@@ -1,4 +1,8 @@
 import type { LogEvent } from '../engine/delivery.ts';
+import type { Claim } from '../engine/effect.ts';
+import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
+import { createEndpoint } from '../engine/endpoint.ts';
+import { createLaneWindow } from '../engine/lane-window.ts';
 import type { LaneRecording, ParkedRow } from '../engine/recording.ts';
 
 export const LANE = 3;
@@ -57,4 +61,43 @@ export function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
     listEndpoints: [],
     ...overrides,
   };
+}
+
+/** A claim of rows of an endpoint in a lane, of which those at some positions are claimed already. */
+export function claimOf({
+  lane = LANE,
+  endpointId = ENDPOINT,
+  limit,
+  claimed = [],
+}: {
+  readonly lane?: number;
+  readonly endpointId?: string;
+  readonly limit: number;
+  readonly claimed?: readonly number[];
+}): Claim {
+  const window = createLaneWindow({
+    lane,
+    epoch: 1,
+    progress: 0,
+    mark: undefined,
+    settledAhead: [],
+  });
+  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
+  for (const position of claimed) {
+    addClaimed(endpointLane, {
+      event: event(position),
+      endpointLane,
+      ordered: true,
+      state: 'in_flight',
+      attempt: 1,
+      isUnanswered: false,
+      entry: undefined,
+      behind: undefined,
+      origin: undefined,
+      startedAtMs: NOW_MS,
+      revision: 1,
+      notBeforeMs: NOW_MS,
+    });
+  }
+  return { endpointLane, limit };
 }

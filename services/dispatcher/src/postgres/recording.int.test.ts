@@ -3,10 +3,7 @@ import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import type { Claim, ClaimResult } from '../engine/effect.ts';
-import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
-import { createEndpoint } from '../engine/endpoint.ts';
-import { createLaneWindow } from '../engine/lane-window.ts';
+import type { ClaimResult } from '../engine/effect.ts';
 import type { AttemptRecord, LaneRecorded, LaneRecording } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
 import { getDelivery, listDeliveries } from './deliveries.ts';
@@ -14,6 +11,7 @@ import { addLanes, loadLane, wasRecorded } from './lanes.ts';
 import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
 import {
+  claimOf,
   ENDPOINT,
   event,
   LANE,
@@ -55,36 +53,8 @@ function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecor
   return transaction(pool, (client) => writeRecording(client, number, lanes));
 }
 
-function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
-  const window = createLaneWindow({
-    lane: LANE,
-    epoch: 1,
-    progress: 0,
-    mark: undefined,
-    settledAhead: [],
-  });
-  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
-  for (const position of claimed) {
-    addClaimed(endpointLane, {
-      event: event(position),
-      endpointLane,
-      ordered: true,
-      state: 'in_flight',
-      attempt: 1,
-      isUnanswered: false,
-      entry: undefined,
-      behind: undefined,
-      origin: undefined,
-      startedAtMs: NOW_MS,
-      revision: 1,
-      notBeforeMs: NOW_MS,
-    });
-  }
-  return { endpointLane, limit };
-}
-
 async function claim(limit: number, claimed: readonly number[] = []): Promise<ClaimResult> {
-  const [result] = await readDueRows(pool, [claimOf(ENDPOINT, limit, claimed)], NOW_MS + 1_000);
+  const [result] = await readDueRows(pool, [claimOf({ limit, claimed })], NOW_MS + 1_000);
   if (result === undefined) throw new Error('a claim has a result');
   return result;
 }
@@ -139,7 +109,11 @@ describe('parked rows', () => {
     await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
     await write({ parkedRows: [parked(2, { endpointId: OTHER_ENDPOINT })] });
     expect(positionsOf(await claim(10))).toEqual([1]);
-    const [other] = await readDueRows(pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
+    const [other] = await readDueRows(
+      pool,
+      [claimOf({ endpointId: OTHER_ENDPOINT, limit: 10 })],
+      NOW_MS + 1_000,
+    );
     expect(other && positionsOf(other)).toEqual([1]);
   });
 
@@ -223,7 +197,7 @@ describe('requests to the owner', () => {
     const requestId = request?.requestId ?? '';
     await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
     expect(await readRequests(pool, [LANE], [])).toEqual([]);
-    const [due] = await readDueRows(pool, [claimOf(ENDPOINT, 1)], Date.now() + 1_000);
+    const [due] = await readDueRows(pool, [claimOf({ limit: 1 })], Date.now() + 1_000);
     expect(due?.rows).toHaveLength(1);
   });
 
