@@ -95,7 +95,7 @@ export type LaneRecorded =
   | {
       readonly kind: 'recorded';
       readonly lane: number;
-      /** Rows made by `revive`: a delivery that has one already gets no second one. */
+      /** Rows made by `revive`: a delivery that has one, or is not dead any more, gets none. */
       readonly revived: readonly RowKey[];
       readonly cancelled: readonly EndedRows[];
       readonly expired: readonly EndedRows[];

@@ -59,6 +59,20 @@ async function claim(limit: number, claimed: readonly number[] = []): Promise<Cl
   return result;
 }
 
+/** How the delivery log says that a delivery ended. */
+function ended(position: number, settlement: 'dead' | 'delivered'): AttemptRecord {
+  return {
+    event: event(position),
+    endpointId: ENDPOINT,
+    attempt: 10,
+    startedAtMs: NOW_MS,
+    revision: 1,
+    outcome: { kind: 'delivered', status: 200, durationMs: 1 },
+    reason: undefined,
+    settlement,
+  };
+}
+
 function ascending(one: number, other: number): number {
   return one - other;
 }
@@ -204,14 +218,35 @@ describe('requests to the owner', () => {
   test('a revived row is due although its pair is blocked, and blocks nobody', async () => {
     await write({ parkedRows: [parked(5), parked(6)] });
     const row = parked(2, { ordered: false, attempt: 10 });
+    await write({ attempts: [ended(2, 'dead')] });
     await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
     await write({ settledRows: [{ position: 5, endpointId: ENDPOINT }] });
     expect(positionsOf(await claim(10)).toSorted(ascending)).toEqual([2, 6]);
+  });
+
+  test('a retry changes nothing while an attempt is under way', async () => {
+    const notBeforeMs = NOW_MS + 3_600_000;
+    await write({ parkedRows: [parked(1, { attempt: 1, inFlight: true, notBeforeMs })] });
+    const row = { position: 1, endpointId: ENDPOINT };
+    await write({ carriedOut: [{ kind: 'retry_now', requestId: '1', row }] });
+    expect(await claim(10)).toMatchObject({ rows: [], nextDueAtMs: notBeforeMs });
+  });
+
+  test('a revival that is asked for again is not carried out after the first was delivered', async () => {
+    const row = parked(2, { ordered: false, attempt: 10 });
+    const again = [{ kind: 'revive' as const, requestId: '2', row }];
+    await write({ attempts: [ended(2, 'dead')] });
+    await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
+    const key = { position: 2, endpointId: ENDPOINT };
+    await write({ attempts: [ended(2, 'delivered')], settledRows: [key] });
+    expect(await write({ carriedOut: again })).toMatchObject([{ revived: [] }]);
+    expect(positionsOf(await claim(10))).toEqual([]);
   });
 });
 
 test('a delivery that is revived twice has one row', async () => {
   const row = parked(2, { ordered: false, attempt: 10 });
+  await write({ attempts: [ended(2, 'dead')] });
   const key = { position: 2, endpointId: ENDPOINT };
   const [first] = await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
   expect(first).toMatchObject({ revived: [key] });
@@ -293,6 +328,18 @@ describe('the delivery log', () => {
       delivery: { standing: { kind: 'settled', settlement: 'delivered' } },
       attempts: [{ attempt: 1 }, { attempt: 2, outcome: 'delivered', status: 204 }],
     });
+  });
+
+  test('what is being sent counts as due, whenever it would be sent again', async () => {
+    const notBeforeMs = NOW_MS + 3_600_000;
+    const sent = parked(1, { event: event(1, 'invoice-1'), attempt: 1, inFlight: true, notBeforeMs });
+    const failed = parked(2, { event: event(2, 'invoice-2'), attempt: 1, notBeforeMs });
+    await write({ parkedRows: [sent, failed] });
+    const query = { tenant: 'default', endpointId: ENDPOINT, beforeEventId: undefined, limit: 10 };
+    const due = await listDeliveries(pool, { ...query, only: 'due' });
+    expect(due).toMatchObject([{ position: 1, standing: { inFlight: true } }]);
+    const retrying = await listDeliveries(pool, { ...query, only: 'retrying' });
+    expect(retrying).toMatchObject([{ position: 2, standing: { inFlight: false } }]);
   });
 
   test('what is another tenant’s is not found', async () => {

@@ -194,7 +194,8 @@ async function insertEvents(client: Client, rows: readonly ParkedRow[]): Promise
 
 /**
  * Carries out what was asked of the owners of the lanes, and takes the requests away. What is retried
- * by hand goes before all that is due.
+ * by hand goes before all that is due, unless an attempt is under way: nobody sends again before its
+ * deadline.
  *
  * @returns the rows that were made anew.
  */
@@ -206,10 +207,10 @@ export async function carryOut(
     carriedOut.map((request) => ({ lane, request })),
   );
   if (requests.length === 0) return [];
-  const revived = await park(
-    client,
-    requests.flatMap(({ request }) => (request.kind === 'revive' ? [request.row] : [])),
+  const revivals = requests.flatMap(({ request }) =>
+    request.kind === 'revive' ? [request.row] : [],
   );
+  const revived = await park(client, await stillDead(client, revivals));
   const retried = requests.flatMap(({ lane, request }) =>
     request.kind === 'retry_now' ? [{ ...request.row, lane }] : [],
   );
@@ -217,7 +218,8 @@ export async function carryOut(
     `update dispatcher.parked set not_before = 'epoch', due_at = 'epoch'
      from unnest($1::int[], $2::bigint[], $3::uuid[]) as retried (lane, position, endpoint_id)
      where parked.lane = retried.lane and parked.position = retried.position
-       and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null`,
+       and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null
+       and not parked.in_flight`,
     [
       integers(retried.map(({ lane }) => lane)),
       integers(retried.map(({ position }) => position)),
@@ -228,6 +230,30 @@ export async function carryOut(
     requests.map(({ request }) => request.requestId),
   ]);
   return revived;
+}
+
+/** One that was asked for twice may have been delivered meanwhile. */
+async function stillDead(client: Client, rows: readonly ParkedRow[]): Promise<ParkedRow[]> {
+  if (rows.length === 0) return [];
+  const result = await client.query<{ readonly nth: number }>({
+    name: 'read_still_dead',
+    text: `select wanted.nth::int as nth
+           from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (endpoint_id, event_id, nth)
+           cross join lateral (
+             select attempt.settlement from dispatcher.attempt
+             where attempt.endpoint_id = wanted.endpoint_id and attempt.event_id = wanted.event_id
+               and attempt.settlement is not null
+             order by attempt.recorded_at desc
+             limit 1
+           ) as newest
+           where newest.settlement = 'dead'`,
+    values: [
+      words(rows.map(({ endpointId }) => endpointUuid(endpointId))),
+      words(rows.map(({ event }) => eventUuid(event.id))),
+    ],
+  });
+  const dead = new Set(result.rows.map(({ nth }) => nth - 1));
+  return rows.filter((_, index) => dead.has(index));
 }
 
 /** Deletes the events for which nobody waits any more. */

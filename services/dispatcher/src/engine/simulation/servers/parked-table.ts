@@ -72,7 +72,8 @@ export class ParkedTable {
   /** Before all that is due, unless it waits behind another row. */
   retryNow(key: RowKey): void {
     const row = this.find(key);
-    if (row?.dueAtMs !== undefined) Object.assign(row, { notBeforeMs: 0, dueAtMs: 0 });
+    if (row?.dueAtMs === undefined || row.inFlight) return;
+    Object.assign(row, { notBeforeMs: 0, dueAtMs: 0 });
   }
 
   /** Takes all rows of an endpoint away, up to a bound. */

@@ -149,6 +149,9 @@ export class SimulatedStore {
     this.carriedOut.add(request.requestId);
     if (request.kind === 'retry_now') parked.retryNow(request.row);
     if (request.kind !== 'revive') return [];
+    const { event, endpointId: revivedId } = request.row;
+    // It may have been asked for twice, and delivered meanwhile.
+    if (this.settled.get(deliveryKey(revivedId, lane, event.position)) !== 'dead') return [];
     return parked.insert([request.row]).map(({ event: { position }, endpointId }) => {
       this.revived.add(deliveryKey(endpointId, lane, position));
       return { position, endpointId };
