@@ -332,7 +332,12 @@ describe('the delivery log', () => {
 
   test('what is being sent counts as due, whenever it would be sent again', async () => {
     const notBeforeMs = NOW_MS + 3_600_000;
-    const sent = parked(1, { event: event(1, 'invoice-1'), attempt: 1, inFlight: true, notBeforeMs });
+    const sent = parked(1, {
+      event: event(1, 'invoice-1'),
+      attempt: 1,
+      inFlight: true,
+      notBeforeMs,
+    });
     const failed = parked(2, { event: event(2, 'invoice-2'), attempt: 1, notBeforeMs });
     await write({ parkedRows: [sent, failed] });
     const query = { tenant: 'default', endpointId: ENDPOINT, beforeEventId: undefined, limit: 10 };
