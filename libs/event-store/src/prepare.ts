@@ -1,13 +1,19 @@
-import { keepDayPartitions, transaction, type Client, type Pool } from '@billhook/postgres';
-import { ConfigurationError } from '@billhook/runtime';
+import {
+  startPartitionKeeper,
+  transaction,
+  type Client,
+  type PartitionKeeper,
+  type Pool,
+} from '@billhook/postgres';
+import { ConfigurationError, type Log } from '@billhook/runtime';
 
 export interface PrepareOptions {
   readonly schema: string;
   readonly lanes: number;
   readonly requestIdRetentionMs: number;
+  /** Hears when partitions could not be kept, which is tried again. */
+  readonly log?: Log;
 }
-
-const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
 
 /**
  * Makes the rows of the lanes when the store is new, and keeps the partitions of the answers.
@@ -18,23 +24,12 @@ const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
 export async function prepareEventStore(
   pool: Pool,
   options: PrepareOptions,
-): Promise<{ stop(): Promise<void> }> {
-  const { schema, lanes, requestIdRetentionMs: retentionMs } = options;
+): Promise<PartitionKeeper> {
+  const { schema, lanes, requestIdRetentionMs: retentionMs, log } = options;
   await makeLanes(pool, schema, lanes);
-  const keep = (): Promise<void> =>
-    keepDayPartitions(pool, { table: `${schema}.answer`, retentionMs });
-  await keep();
-  let underWay = Promise.resolve();
-  const timer = setInterval(() => {
-    // One that fails is made good by the next; until then the default partition takes the rows.
-    underWay = keep().catch(() => undefined);
-  }, KEEP_PARTITIONS_EVERY_MS);
-  return {
-    async stop() {
-      clearInterval(timer);
-      await underWay;
-    },
-  };
+  return startPartitionKeeper(pool, { table: `${schema}.answer`, retentionMs }, (error) => {
+    log?.warn({ err: error }, 'the partitions of the answers could not be kept');
+  });
 }
 
 async function makeLanes(pool: Pool, schema: string, lanes: number): Promise<void> {

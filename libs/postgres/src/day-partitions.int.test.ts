@@ -1,9 +1,9 @@
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
-import { keepDayPartitions } from './day-partitions.ts';
-import { createPool, type Pool } from './pool.ts';
+import { keepDayPartitions, startPartitionKeeper } from './day-partitions.ts';
+import { createPool, type Client, type Pool } from './pool.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -73,10 +73,10 @@ test('the days ahead have partitions, and further ones go to the default partiti
 });
 
 test('several processes may keep the partitions at once, while others write', async () => {
-  await Promise.all([
-    ...Array.from({ length: 4 }, () => keep(1)),
-    ...Array.from({ length: 20 }, (_, index) => write(`at once ${index}`, index % 3)),
-  ]);
+  // One that would have to wait for a lock for long gives up.
+  const keeping = Promise.allSettled(Array.from({ length: 4 }, () => keep(1)));
+  await Promise.all(Array.from({ length: 20 }, (_, index) => write(`at once ${index}`, index % 3)));
+  await keeping;
   await keep(1);
   expect(Object.keys(await readEntries())).toHaveLength(20);
 });
@@ -114,4 +114,56 @@ test('keeping what is kept already disturbs nobody who writes', async () => {
   } finally {
     client.release(true);
   }
+});
+
+/** What a dump does: it reads, and goes on with its transaction. */
+async function readSlowly<Result>(table: string, work: () => Promise<Result>): Promise<Result> {
+  const reader: Client = await pool.connect();
+  try {
+    await reader.query(`set idle_in_transaction_session_timeout = 0`);
+    await reader.query(`begin; select from ${table}`);
+    return await work();
+  } finally {
+    reader.release(true);
+  }
+}
+
+test('nobody who writes waits for long while partitions cannot be changed', async () => {
+  await keep(1);
+  await makePartition(-4);
+  await readSlowly('diary.entry', async () => {
+    const keeping = expect(keep(1)).rejects.toThrow('could not all be kept');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const startedAtMs = performance.now();
+    await write('meanwhile', 0);
+    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+    await keeping;
+  });
+  await keep(1);
+  const { rows } = await pool.query('select to_regclass($1) as old', [partitionOf(-4)]);
+  expect(rows).toEqual([{ old: null }]);
+});
+
+test('what cannot be dropped keeps nothing from being made or deleted', async () => {
+  await makePartition(-4);
+  await write('very old', -6);
+  await readSlowly(partitionOf(-4), async () => {
+    await expect(keep(1)).rejects.toThrow('could not all be kept');
+  });
+  await write('tomorrow', 1);
+  expect(await readEntries()).toEqual({ tomorrow: partitionOf(1) });
+});
+
+test('a keeper starts although partitions cannot be made, and makes them later', async () => {
+  const failures: unknown[] = [];
+  const options = { table: 'diary.entry', retentionMs: DAY_MS, retryAfterMs: 20 };
+  const keeper = await readSlowly('diary.entry', () =>
+    startPartitionKeeper(pool, options, (error) => failures.push(error)),
+  );
+  onTestFinished(() => keeper.stop());
+  expect(failures).not.toEqual([]);
+  await vi.waitFor(async () => {
+    const { rows } = await pool.query('select to_regclass($1)::text as made', [partitionOf(2)]);
+    expect(rows).toEqual([{ made: partitionOf(2) }]);
+  });
 });

@@ -1,6 +1,6 @@
 export { isUnavailable } from './availability.ts';
-export { keepDayPartitions } from './day-partitions.ts';
-export type { DayPartitions } from './day-partitions.ts';
+export { startPartitionKeeper } from './day-partitions.ts';
+export type { DayPartitions, PartitionKeeper } from './day-partitions.ts';
 export { listen } from './listen.ts';
 export type { Listener, ListenOptions } from './listen.ts';
 export { migrate } from './migrate.ts';

@@ -8,9 +8,10 @@ import type { Monitoring } from '@billhook/metrics';
 import {
   createPool,
   createProbe,
-  keepDayPartitions,
   listen,
   migrate,
+  startPartitionKeeper,
+  type PartitionKeeper,
   type Pool,
 } from '@billhook/postgres';
 import type { Log, RunningService } from '@billhook/runtime';
@@ -40,8 +41,6 @@ const LEASE_CONNECTIONS = 1;
 const MAX_RESPONSE_BYTES = 16 * 1024;
 const MAX_ORIGINS = 1_024;
 
-const KEEP_PARTITIONS_EVERY_MS = 3_600_000;
-
 /** What is left of the stop's time for recording the last answers and closing. */
 const STOP_MARGIN_MS = 2_000;
 /** What is left of it in any case, for the process to end. */
@@ -62,7 +61,8 @@ export async function startDispatcherService(
   cleanup.defer(() => leasePool.end());
   monitoring.addCheck(createProbe(pool));
   await prepareSchema(pool, config);
-  cleanup.defer(keepPartitions(pool, config, log));
+  const partitions = await keepPartitions(pool, config, log);
+  cleanup.defer(() => partitions.stop());
   const subscriptions = createSubscriptionClient(config.subscriptionTarget);
   cleanup.defer(() => subscriptions.close());
   const eventLog = await openEventLog({ pool, log }, config, 'follow');
@@ -155,25 +155,18 @@ function openPool(
 async function prepareSchema(pool: Pool, config: DispatcherConfig): Promise<void> {
   await migrate(pool, { schema: SCHEMA, migrations });
   await addLanes(pool, config.lanes);
-  await keepAttempts(pool, config);
 }
 
-function keepAttempts(pool: Pool, { retentionMs }: DispatcherConfig): Promise<void> {
-  return keepDayPartitions(pool, { table: `${SCHEMA}.attempt`, retentionMs });
-}
-
-/** Keeps the delivery log's partitions. Returns what ends that. */
-function keepPartitions(pool: Pool, config: DispatcherConfig, log: Log): () => Promise<void> {
-  let underWay = Promise.resolve();
-  const timer = setInterval(() => {
-    underWay = keepAttempts(pool, config).catch((error: unknown) => {
-      log.warn({ err: error }, 'the partitions of the delivery log could not be kept');
-    });
-  }, KEEP_PARTITIONS_EVERY_MS);
-  return () => {
-    clearInterval(timer);
-    return underWay;
-  };
+/** Keeps the delivery log's partitions. */
+function keepPartitions(
+  pool: Pool,
+  { retentionMs }: DispatcherConfig,
+  log: Log,
+): Promise<PartitionKeeper> {
+  const options = { table: `${SCHEMA}.attempt`, retentionMs };
+  return startPartitionKeeper(pool, options, (error) => {
+    log.warn({ err: error }, 'the partitions of the delivery log could not be kept');
+  });
 }
 
 function openLeases(

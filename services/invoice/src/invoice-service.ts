@@ -47,6 +47,7 @@ export async function startInvoiceService(
     schema: SCHEMA,
     lanes,
     requestIdRetentionMs,
+    log,
   });
   cleanup.defer(() => preparation.stop());
   const relay = config.kafka && (await openRelay(config, config.kafka, log));

@@ -102,7 +102,7 @@ async function openStore(
 ): Promise<EventStore<AddressedCommand, CommandAnswer>> {
   const { pool, secretBox, log, monitoring } = deps;
   const options = { schema: SCHEMA, lanes: LANES, requestIdRetentionMs };
-  const preparation = await prepareEventStore(pool, options);
+  const preparation = await prepareEventStore(pool, { ...options, log });
   cleanup.defer(() => preparation.stop());
   const store = createEventStore(
     { pool, aggregate: createEndpointAggregate(secretBox), log, monitoring },

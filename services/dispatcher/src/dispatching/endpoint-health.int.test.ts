@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:net';
 
 import { createPool, migrate, type Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
 import { migrations, SCHEMA } from '../postgres/migrations.ts';
 import {
@@ -77,6 +78,39 @@ test('an endpoint that does nothing but fail for so long is reported', async () 
   await later();
   await fail();
   await vi.waitFor(() => expect(state()).toBe('disabled'));
+});
+
+test('a report names the revision from which on the endpoint was seen to fail', async () => {
+  await fail();
+  await later();
+  const seenAt = view.revision();
+  health.note(endpointId, false);
+  set.put(endpoint({ endpointId: `ep_${randomUUID().replaceAll('-', '')}` }));
+  await vi.waitFor(() => expect(view.revision()).toBeGreaterThan(seenAt));
+  await health.flush(signal);
+  await vi.waitFor(() => expect(set.reportedAt.at(-1)).toBe(seenAt));
+});
+
+test('a report that is not answered holds up nobody', async () => {
+  const silent = createServer();
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve);
+  });
+  const address = silent.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const subscriptions = createSubscriptionClient(`127.0.0.1:${port}`);
+  onTestFinished(() => {
+    subscriptions.close();
+    silent.close();
+  });
+  const ended = new AbortController();
+  health = createEndpointHealth({ pool, view, subscriptions, log }, { failingForMs: 0 });
+  health.note(endpointId, false);
+  await later();
+  const startedAtMs = performance.now();
+  await health.flush(ended.signal);
+  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+  ended.abort();
 });
 
 test('one success, of whichever process, begins the time anew', async () => {

@@ -1,4 +1,4 @@
-import { call, RemoteError } from '@billhook/grpc';
+import { call } from '@billhook/grpc';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
@@ -13,6 +13,8 @@ import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 
 const REPORT_TIMEOUT_MS = 5_000;
+/** Reports under way; others are left to the next time. */
+const MAX_REPORTS = 16;
 
 /** Keeps when each endpoint last worked, and reports those that have only failed for long. */
 export interface EndpointHealth {
@@ -20,7 +22,7 @@ export interface EndpointHealth {
   note(endpointId: string, isSuccess: boolean): void;
   /** Endpoints were enabled, changed their address, or are gone. */
   changed(changes: ViewChanges): void;
-  /** Writes what was noted since the last time, and reports. */
+  /** Writes what was noted since the last time, and begins to report: it waits for no answer. */
   flush(signal: AbortSignal): Promise<void>;
 }
 
@@ -45,20 +47,28 @@ export function createEndpointHealth(
   let fresh = new Set<string>();
   let gone = new Set<string>();
 
-  async function report(endpointId: string, signal: AbortSignal): Promise<void> {
+  /** The revision from which on what is noted happened. */
+  let notedSince = view.revision();
+  const reporting = new Set<string>();
+
+  async function report(endpointId: string, revision: number, signal: AbortSignal): Promise<void> {
     const endpoint = view.endpoint(endpointId);
-    if (endpoint?.state !== 'active') return;
-    log.warn({ endpoint: endpointId }, 'the endpoint has only failed for long: it is disabled');
+    // It is reported again when it fails again.
+    if (endpoint?.state !== 'active' || reporting.size >= MAX_REPORTS) return;
+    if (reporting.has(endpointId)) return;
+    reporting.add(endpointId);
+    log.warn({ endpoint: endpointId }, 'the endpoint has only failed for long: it is reported');
     try {
       await call(
         subscriptions.disableEndpoint,
-        { endpointId, reason: 'failing', revision: BigInt(view.revision()) },
+        { endpointId, reason: 'failing', revision: BigInt(revision) },
         { tenant: endpoint.tenant, timeoutMs: REPORT_TIMEOUT_MS, signal },
       );
     } catch (error) {
-      // It is reported again when it fails again.
-      if (!(error instanceof RemoteError)) throw error;
+      if (signal.aborted) return;
       log.warn({ err: error, endpoint: endpointId }, 'an endpoint could not be reported');
+    } finally {
+      reporting.delete(endpointId);
     }
   }
 
@@ -92,7 +102,8 @@ export function createEndpointHealth(
       }
     },
     async flush(signal) {
-      const [notes, reset, deleted] = [noted, fresh, gone];
+      const [notes, reset, deleted, revision] = [noted, fresh, gone, notedSince];
+      notedSince = view.revision();
       noted = new Map();
       fresh = new Set();
       gone = new Set();
@@ -102,7 +113,7 @@ export function createEndpointHealth(
       if (known.length === 0) return;
       const rows = known.map(([endpointId, note]): HealthNote => ({ endpointId, ...note }));
       for (const endpointId of await noteHealth(pool, rows, failingForMs)) {
-        await report(endpointId, signal);
+        void report(endpointId, revision, signal);
       }
     },
   };

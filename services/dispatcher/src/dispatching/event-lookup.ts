@@ -1,5 +1,7 @@
 import type { EventLogReader, LaneRequest, LaneSlice, LogRecord } from '@billhook/event-log';
 
+import { createEventFinder, type EventPlace, type LateReader } from './event-finder.ts';
+
 /** Reads events at any position, without disturbing who follows the lanes. */
 export interface EventLookup {
   /** Finds an event. It rejects when the event is not found in time, or the signal aborts. */
@@ -13,52 +15,24 @@ export interface EventLookup {
   close(): Promise<void>;
 }
 
-/** Where an event stands. */
-export interface EventPlace {
-  readonly lane: number;
-  readonly position: number;
-}
-
 /** A log may have to search for its place first. */
-const FIND_TIMEOUT_MS = 5_000;
+const READ_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
 /**
- * Makes the look-up. What is asked is done one after the other.
+ * Makes the look-up. Lanes are read, and events found, by a reader each, so that thousands of events
+ * that somebody wants again hold up nobody who reads on.
  *
- * @param open opens a reader that nobody else uses; it is called when it is first needed.
+ * @param open opens a reader that nobody else uses; it is called when one is first needed.
  */
 export function createEventLookup(open: () => Promise<EventLogReader>): EventLookup {
-  let opened: Promise<EventLogReader> | undefined;
+  const reader = openLate(open);
+  const finder = createEventFinder(openLate(open));
   let last: Promise<unknown> = Promise.resolve();
 
-  async function reader(): Promise<EventLogReader> {
-    opened ??= open();
-    try {
-      return await opened;
-    } catch (error) {
-      opened = undefined;
-      throw error;
-    }
-  }
-
-  async function find({ lane, position }: EventPlace, signal: AbortSignal): Promise<LogRecord> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]);
-    const log = await reader();
-    const request = { lane, after: position - 1, limit: 1 };
-    while (!limit.aborted) {
-      const [slice] = await log.read([request], limit);
-      const record = slice?.events.find((event) => event.position === position);
-      if (record !== undefined) return record;
-      await log.waitForMore(limit, LOOK_EVERY_MS);
-    }
-    signal.throwIfAborted();
-    throw new Error(`Lane ${lane} shows no event at ${position}.`);
-  }
-
   async function read(requests: readonly LaneRequest[], signal: AbortSignal) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]);
-    const log = await reader();
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
+    const log = await reader.get();
     for (;;) {
       const slices = await log.read(requests, signal);
       // A lane that is broken says so: nothing more will come.
@@ -68,18 +42,35 @@ export function createEventLookup(open: () => Promise<EventLogReader>): EventLoo
     }
   }
 
-  /** One after the other: each may have to seek, which would lead the others astray. */
-  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = last.then(work);
-    last = result.catch(() => undefined);
-    return result;
-  }
-
   return {
-    find: (at, signal) => inTurn(() => find(at, signal)),
-    read: (requests, signal) => inTurn(() => read(requests, signal)),
+    find: (at, signal) => finder.find(at, signal),
+    /** One after the other: each may have to seek, which would lead the others astray. */
+    read(requests, signal) {
+      const result = last.then(() => read(requests, signal));
+      last = result.catch(() => undefined);
+      return result;
+    },
     async close() {
+      await finder.close();
       await last;
+      await reader.close();
+    },
+  };
+}
+
+function openLate(open: () => Promise<EventLogReader>): LateReader {
+  let opened: Promise<EventLogReader> | undefined;
+  return {
+    async get() {
+      opened ??= open();
+      try {
+        return await opened;
+      } catch (error) {
+        opened = undefined;
+        throw error;
+      }
+    },
+    async close() {
       await opened?.then((log) => log.close());
     },
   };

@@ -14,7 +14,7 @@ import { addLanes } from '../postgres/lanes.ts';
 import { migrations, SCHEMA } from '../postgres/migrations.ts';
 import { insertRequests } from '../postgres/requests.ts';
 import { createEngineLoop } from './engine-loop.ts';
-import { createEventLookup } from './event-lookup.ts';
+import { createEventLookup, type EventLookup } from './event-lookup.ts';
 import { createOwnerRequests } from './owner-requests.ts';
 
 const database = useTestDatabase();
@@ -56,7 +56,11 @@ const emptyLog: EventLogReader = {
   close: () => Promise.resolve(),
 };
 
-test('a request that cannot be read does not keep the others waiting', async () => {
+/** Runs the reader of requests for a lane until the work is done, which sees what the engine gets. */
+async function withRequests(
+  lookup: EventLookup,
+  work: (requested: readonly OwnerRequest[]) => Promise<void>,
+): Promise<void> {
   const engine = new Engine({
     retryScheduleMs: [],
     deliveryTimeoutMs: 1_000,
@@ -87,19 +91,41 @@ test('a request that cannot be read does not keep the others waiting', async () 
       now,
     ),
   );
-  await insertRequests(pool, [{ lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 }]);
-  const readable = { lane: LANE, position: 2, endpointId: ENDPOINT, reviveAttempt: undefined };
-  await insertRequests(pool, [readable]);
-
   const ended = new AbortController();
-  const lookup = createEventLookup(() => Promise.resolve(emptyLog));
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);
   try {
-    await vi.waitFor(() => expect(requested.map(({ position }) => position)).toEqual([2]), 5_000);
+    await work(requested);
   } finally {
     ended.abort();
     await running;
     loop.stop();
+    await pool.query('delete from dispatcher.owner_request');
   }
+}
+
+test('a request that cannot be read does not keep the others waiting', async () => {
+  await insertRequests(pool, [{ lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 }]);
+  const readable = { lane: LANE, position: 2, endpointId: ENDPOINT, reviveAttempt: undefined };
+  await insertRequests(pool, [readable]);
+  const lookup = createEventLookup(() => Promise.resolve(emptyLog));
+  await withRequests(lookup, async (requested) => {
+    await vi.waitFor(() => expect(requested.map(({ position }) => position)).toEqual([2]), 5_000);
+  });
+});
+
+test('an event that is not found is looked for again, after a longer pause each time', async () => {
+  await insertRequests(pool, [{ lane: LANE, position: 1, endpointId: ENDPOINT, reviveAttempt: 3 }]);
+  const atMs: number[] = [];
+  const find = () => {
+    atMs.push(performance.now());
+    return Promise.reject(new Error('it is not there'));
+  };
+  const lookup = { ...createEventLookup(() => Promise.resolve(emptyLog)), find };
+  await withRequests(lookup, async () => {
+    await vi.waitFor(() => expect(atMs).toHaveLength(3), 10_000);
+  });
+  const [first = 0, second = 0, third = 0] = atMs;
+  expect(second - first).toBeGreaterThan(900);
+  expect(third - second).toBeGreaterThan(1_900);
 });

@@ -13,6 +13,8 @@ import type { EventLookup } from './event-lookup.ts';
 import { decode } from './event-reader.ts';
 
 const READ_EVERY_MS = 500;
+/** The pause before an event is looked for again that was not found. */
+const FIND_AGAIN_MS = { first: 1_000, longest: 60_000 };
 /** Requests in memory; beyond, none is read. */
 const MAX_KNOWN = 4_000;
 
@@ -41,19 +43,28 @@ export function createOwnerRequests(deps: {
   let failedLookups = 0;
 
   /** Revives a dead delivery: its event is read again, which may take a while. */
-  async function revive(request: StoredRequest, attempt: number, signal: AbortSignal) {
-    const { requestId, lane, position, endpointId } = request;
-    try {
-      const event = decode(await lookup.find(request, signal));
-      failedLookups = 0;
-      const revived = { requestId, lane, position, endpointId, revive: { event, attempt } };
-      loop.input((engine, now) => engine.requested([revived], now));
-    } catch (error) {
-      // It is read again, behind the others.
-      known.delete(requestId);
-      failedLookups += 1;
-      if (signal.aborted || failedLookups > 1) return;
-      log.warn({ err: error, lane, position }, 'a retry by hand waits: its event is not found');
+  async function revive(
+    { requestId, lane, position, endpointId }: StoredRequest,
+    attempt: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const owned = known.get(requestId);
+    for (let failures = 1; known.get(requestId) === owned && !signal.aborted; failures += 1) {
+      try {
+        const event = decode(await lookup.find({ lane, position }, signal));
+        failedLookups = 0;
+        if (known.get(requestId) !== owned) return;
+        const revived = { requestId, lane, position, endpointId, revive: { event, attempt } };
+        loop.input((engine, now) => engine.requested([revived], now));
+        return;
+      } catch (error) {
+        failedLookups += 1;
+        if (failedLookups === 1 && !signal.aborted) {
+          log.warn({ err: error, lane, position }, 'a retry by hand waits: its event is not found');
+        }
+        const pauseMs = Math.min(FIND_AGAIN_MS.longest, FIND_AGAIN_MS.first * 2 ** (failures - 1));
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      }
     }
   }
 

@@ -70,7 +70,7 @@ export interface LaneRecording {
   readonly parkedRows: readonly ParkedRow[];
   /** Cursors that were made or moved; undefined where one has ended. */
   readonly movedCursors: readonly MovedCursor[];
-  /** Endpoints whose rows are cancelled, up to a bound of rows for each recording. */
+  /** Endpoints whose rows are cancelled, up to a bound of rows for the recording. */
   readonly cancelEndpoints: readonly string[];
   /** Endpoints that are not called, whose rows die if their events happened before a time. */
   readonly expireEndpoints: readonly string[];
@@ -95,7 +95,7 @@ export type LaneRecorded =
   | {
       readonly kind: 'recorded';
       readonly lane: number;
-      /** Rows made by `revive`: a delivery that has one already gets no second one. */
+      /** Rows made by `revive`: a delivery that has one, or is not dead any more, gets none. */
       readonly revived: readonly RowKey[];
       readonly cancelled: readonly EndedRows[];
       readonly expired: readonly EndedRows[];
@@ -105,11 +105,11 @@ export type LaneRecorded =
       }[];
     };
 
-/** Rows of an endpoint that were cancelled or died, up to a bound for each recording. */
+/** Rows of an endpoint that were cancelled or died, up to a bound for the recording. */
 export interface EndedRows {
   readonly endpointId: string;
   readonly rows: number;
-  /** False when the bound was reached, so that more may be left. */
+  /** False when the recording has reached the bound, so that more may be left. */
   readonly isAll: boolean;
 }
 

@@ -145,7 +145,7 @@ async function retry(
   }
   const { lane, position, endpointId, standing, attempt } = delivery;
   if (standing.kind === 'parked') {
-    if (standing.dueAtMs === undefined) {
+    if (standing.dueAtMs === undefined && !standing.inFlight) {
       throw refusal('DELIVERY_WAITS', 'it waits behind an earlier event of its invoice');
     }
     await insertRequests(deps.pool, [{ lane, position, endpointId, reviveAttempt: undefined }]);
@@ -163,7 +163,8 @@ function refusal(reason: string, why: string): ServiceError {
 
 function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
   const { standing } = stored;
-  const dueAtMs = (standing.kind === 'parked' ? standing.dueAtMs : undefined) ?? -Infinity;
+  const isWaiting = standing.kind === 'parked' && !standing.inFlight;
+  const dueAtMs = (isWaiting ? standing.dueAtMs : undefined) ?? -Infinity;
   return {
     deliveryId: stored.deliveryId,
     endpointId: stored.endpointId,
@@ -179,6 +180,7 @@ function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
 
 function toState({ standing, attempt }: StoredDelivery): deliveryV1.DeliveryState {
   if (standing.kind === 'parked') {
+    if (standing.inFlight) return 'DELIVERY_STATE_DUE';
     if (standing.dueAtMs === undefined) return 'DELIVERY_STATE_WAITING';
     const isDue = attempt === 0 || standing.dueAtMs <= Date.now();
     return isDue ? 'DELIVERY_STATE_DUE' : 'DELIVERY_STATE_RETRYING';

@@ -16,7 +16,12 @@ export interface StoredDelivery {
   /** Attempts made. */
   readonly attempt: number;
   readonly standing:
-    | { readonly kind: 'parked'; readonly dueAtMs: number | undefined }
+    | {
+        readonly kind: 'parked';
+        readonly dueAtMs: number | undefined;
+        /** The last attempt is under way, as far as is known. */
+        readonly inFlight: boolean;
+      }
     | { readonly kind: 'settled'; readonly settlement: Settlement };
 }
 
@@ -45,17 +50,18 @@ export interface DeliveryQuery {
 }
 
 const PARKED_COLUMNS = `parked.endpoint_id, event.event_id, event.type, event.invoice_id,
-  event.sequence, parked.lane, parked.position, parked.attempt, parked.due_at,
+  event.sequence, parked.lane, parked.position, parked.attempt, parked.due_at, parked.in_flight,
   null::text as settlement`;
 
 const SETTLED_COLUMNS = `attempt.endpoint_id, attempt.event_id, attempt.type, attempt.invoice_id,
   attempt.sequence, attempt.lane, attempt.position, attempt.attempt, null::timestamptz as due_at,
-  attempt.settlement`;
+  false as in_flight, attempt.settlement`;
 
 const PARKED_ONLY = {
-  due: 'and (parked.due_at <= now() or (parked.due_at is not null and parked.attempt = 0))',
-  waiting: 'and parked.due_at is null',
-  retrying: 'and parked.due_at > now() and parked.attempt > 0',
+  due: `and (parked.in_flight or parked.due_at <= now()
+    or (parked.due_at is not null and parked.attempt = 0))`,
+  waiting: 'and parked.due_at is null and not parked.in_flight',
+  retrying: 'and parked.due_at > now() and parked.attempt > 0 and not parked.in_flight',
 } as const;
 
 /** Reads deliveries of one endpoint. */
@@ -171,6 +177,7 @@ interface DeliveryColumns {
   readonly position: bigint;
   readonly attempt: number;
   readonly due_at: Date | null;
+  readonly in_flight: boolean;
   readonly settlement: Settlement | null;
 }
 
@@ -197,7 +204,7 @@ function deliveryOf(row: DeliveryColumns): StoredDelivery {
     attempt: row.attempt,
     standing:
       row.settlement === null
-        ? { kind: 'parked', dueAtMs: row.due_at?.getTime() }
+        ? { kind: 'parked', dueAtMs: row.due_at?.getTime(), inFlight: row.in_flight }
         : { kind: 'settled', settlement: row.settlement },
   };
 }

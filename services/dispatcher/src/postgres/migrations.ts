@@ -176,4 +176,21 @@ export const migrations: readonly Migration[] = [
         primary key (endpoint_id, dispatcher_id)
       ) with (fillfactor = 70);`,
   },
+  {
+    number: 7,
+    name: 'indexes_of_parked',
+    sql: `
+      -- All rows of an endpoint in a lane, also those outside the order, and the next of each pair.
+      create index parked_by_pair on dispatcher.parked
+        (lane, endpoint_id, ordered, invoice_id, position) include (attempt, in_flight);
+      drop index dispatcher.parked_pair;
+      -- With all that a claim reads of rows, so that it need not look for each of them in the table.
+      create index parked_by_due on dispatcher.parked (lane, endpoint_id, due_at)
+        include (position, invoice_id, attempt, in_flight, ordered)
+        where due_at is not null;
+      drop index dispatcher.parked_due;
+      -- An index is enough only where the table was swept.
+      alter table dispatcher.parked set (autovacuum_vacuum_scale_factor = 0.05,
+        autovacuum_vacuum_insert_scale_factor = 0.05);`,
+  },
 ];

@@ -3,18 +3,11 @@ import type { Client } from '@billhook/postgres';
 import type { LaneRecorded, LaneRecording, ListedRow, RowKey } from '../engine/recording.ts';
 import { integers, texts, times, words } from './arrays.ts';
 import { moveCursors } from './cursors.ts';
+import { cancelRows, expireRows } from './ended-rows.ts';
 import { endpointUuid, eventUuid } from './ids.ts';
 import { deleteAnswers } from './late-answers.ts';
 import { detailOf, statusOf } from './outcomes.ts';
-import {
-  cancelRows,
-  carryOut,
-  deleteRows,
-  expireRows,
-  insertRows,
-  retryRows,
-  sweepEvents,
-} from './rows.ts';
+import { carryOut, deleteRows, insertRows, retryRows, sweepEvents } from './rows.ts';
 
 /**
  * Writes the parts of a recording whose fences hold, in the transaction of the client: attempts,
@@ -36,8 +29,7 @@ export async function writeRecording(
   await deleteAnswers(client, lanes);
   const cancelled = await cancelRows(client, lanes);
   const expired = await expireRows(client, lanes);
-  const ended = [...cancelled, ...expired].flatMap(({ events }) => events);
-  await sweepEvents(client, [...settled, ...ended]);
+  await sweepEvents(client, [...settled, ...cancelled.events, ...expired.events]);
   await moveCursors(client, lanes);
   await moveProgress(client, recordingNumber, lanes);
   const listed = await listRows(client, lanes);
@@ -45,8 +37,8 @@ export async function writeRecording(
     kind: 'recorded',
     lane,
     revived: revived.filter((row) => row.lane === lane),
-    cancelled: cancelled.filter((rows) => rows.lane === lane),
-    expired: expired.filter((rows) => rows.lane === lane),
+    cancelled: cancelled.ofLanes.get(lane) ?? [],
+    expired: expired.ofLanes.get(lane) ?? [],
     listed: listed.get(lane) ?? [],
   }));
 }

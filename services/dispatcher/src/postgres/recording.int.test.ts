@@ -3,24 +3,26 @@ import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import type { LogEvent } from '../engine/delivery.ts';
-import type { Claim, ClaimResult } from '../engine/effect.ts';
-import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
-import { createEndpoint } from '../engine/endpoint.ts';
-import { createLaneWindow } from '../engine/lane-window.ts';
-import type { AttemptRecord, LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
+import type { ClaimResult } from '../engine/effect.ts';
+import type { AttemptRecord, LaneRecorded, LaneRecording } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
 import { getDelivery, listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
 import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
+import {
+  claimOf,
+  ENDPOINT,
+  event,
+  LANE,
+  NOW_MS,
+  OTHER_ENDPOINT,
+  parked,
+  recordingOf,
+} from './recording.fixture.ts';
 import { insertRequests, readRequests } from './requests.ts';
 
 const database = useTestDatabase();
-const LANE = 3;
-const ENDPOINT = `ep_${'a'.repeat(32)}`;
-const OTHER_ENDPOINT = `ep_${'b'.repeat(32)}`;
-const NOW_MS = Date.now();
 let pool: Pool;
 
 beforeAll(async () => {
@@ -41,56 +43,6 @@ beforeEach(async () => {
 
 afterAll(() => pool.end());
 
-function event(position: number, invoiceId = 'invoice-1'): LogEvent {
-  return {
-    lane: LANE,
-    position,
-    id: `evt_${String(position).padStart(32, '0')}`,
-    tenant: 'default',
-    invoiceId,
-    sequence: position,
-    type: 'invoice_updated',
-    recordedAtMs: NOW_MS,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.from(`{"position":${position}}`),
-  };
-}
-
-function parked(position: number, overrides: Partial<ParkedRow> = {}): ParkedRow {
-  return {
-    event: event(position),
-    endpointId: ENDPOINT,
-    attempt: 0,
-    inFlight: false,
-    notBeforeMs: NOW_MS,
-    ordered: true,
-    ...overrides,
-  };
-}
-
-function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
-  return {
-    lane: LANE,
-    epoch: 1,
-    progress: 10,
-    mark: { id: event(10).id, offset: undefined },
-    settledAhead: [],
-    attempts: [],
-    settledRows: [],
-    retriedRows: [],
-    parkedRows: [],
-    movedCursors: [],
-    cancelEndpoints: [],
-    expireEndpoints: [],
-    expireBeforeMs: 0,
-    carriedOut: [],
-    answersTaken: [],
-    listEndpoints: [],
-    ...overrides,
-  };
-}
-
 async function cursors() {
   const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
   return [...loaded.cursors];
@@ -101,38 +53,24 @@ function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecor
   return transaction(pool, (client) => writeRecording(client, number, lanes));
 }
 
-function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
-  const window = createLaneWindow({
-    lane: LANE,
-    epoch: 1,
-    progress: 0,
-    mark: undefined,
-    settledAhead: [],
-  });
-  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
-  for (const position of claimed) {
-    addClaimed(endpointLane, {
-      event: event(position),
-      endpointLane,
-      ordered: true,
-      state: 'in_flight',
-      attempt: 1,
-      isUnanswered: false,
-      entry: undefined,
-      behind: undefined,
-      origin: undefined,
-      startedAtMs: NOW_MS,
-      revision: 1,
-      notBeforeMs: NOW_MS,
-    });
-  }
-  return { endpointLane, limit };
-}
-
 async function claim(limit: number, claimed: readonly number[] = []): Promise<ClaimResult> {
-  const [result] = await readDueRows(pool, [claimOf(ENDPOINT, limit, claimed)], NOW_MS + 1_000);
+  const [result] = await readDueRows(pool, [claimOf({ limit, claimed })], NOW_MS + 1_000);
   if (result === undefined) throw new Error('a claim has a result');
   return result;
+}
+
+/** How the delivery log says that a delivery ended. */
+function ended(position: number, settlement: 'dead' | 'delivered'): AttemptRecord {
+  return {
+    event: event(position),
+    endpointId: ENDPOINT,
+    attempt: 10,
+    startedAtMs: NOW_MS,
+    revision: 1,
+    outcome: { kind: 'delivered', status: 200, durationMs: 1 },
+    reason: undefined,
+    settlement,
+  };
 }
 
 function ascending(one: number, other: number): number {
@@ -185,7 +123,11 @@ describe('parked rows', () => {
     await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
     await write({ parkedRows: [parked(2, { endpointId: OTHER_ENDPOINT })] });
     expect(positionsOf(await claim(10))).toEqual([1]);
-    const [other] = await readDueRows(pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
+    const [other] = await readDueRows(
+      pool,
+      [claimOf({ endpointId: OTHER_ENDPOINT, limit: 10 })],
+      NOW_MS + 1_000,
+    );
     expect(other && positionsOf(other)).toEqual([1]);
   });
 
@@ -242,14 +184,6 @@ describe('parked rows', () => {
     expect((await pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
   });
 
-  test('of very many rows of an unregistered endpoint a part is cancelled at a time', async () => {
-    await write({ parkedRows: Array.from({ length: 1_500 }, (_, index) => parked(index + 1)) });
-    const [first] = await write({ cancelEndpoints: [ENDPOINT] });
-    expect(first).toMatchObject({ cancelled: [{ rows: 1_000, isAll: false }] });
-    const [second] = await write({ cancelEndpoints: [ENDPOINT] });
-    expect(second).toMatchObject({ cancelled: [{ rows: 500, isAll: true }] });
-  });
-
   test('all rows of an endpoint are listed as they are after the recording', async () => {
     const [result] = await write({ parkedRows: [parked(1), parked(2)], listEndpoints: [ENDPOINT] });
     expect(result).toMatchObject({
@@ -277,21 +211,42 @@ describe('requests to the owner', () => {
     const requestId = request?.requestId ?? '';
     await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
     expect(await readRequests(pool, [LANE], [])).toEqual([]);
-    const [due] = await readDueRows(pool, [claimOf(ENDPOINT, 1)], Date.now() + 1_000);
+    const [due] = await readDueRows(pool, [claimOf({ limit: 1 })], Date.now() + 1_000);
     expect(due?.rows).toHaveLength(1);
   });
 
   test('a revived row is due although its pair is blocked, and blocks nobody', async () => {
     await write({ parkedRows: [parked(5), parked(6)] });
     const row = parked(2, { ordered: false, attempt: 10 });
+    await write({ attempts: [ended(2, 'dead')] });
     await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
     await write({ settledRows: [{ position: 5, endpointId: ENDPOINT }] });
     expect(positionsOf(await claim(10)).toSorted(ascending)).toEqual([2, 6]);
+  });
+
+  test('a retry changes nothing while an attempt is under way', async () => {
+    const notBeforeMs = NOW_MS + 3_600_000;
+    await write({ parkedRows: [parked(1, { attempt: 1, inFlight: true, notBeforeMs })] });
+    const row = { position: 1, endpointId: ENDPOINT };
+    await write({ carriedOut: [{ kind: 'retry_now', requestId: '1', row }] });
+    expect(await claim(10)).toMatchObject({ rows: [], nextDueAtMs: notBeforeMs });
+  });
+
+  test('a revival that is asked for again is not carried out after the first was delivered', async () => {
+    const row = parked(2, { ordered: false, attempt: 10 });
+    const again = [{ kind: 'revive' as const, requestId: '2', row }];
+    await write({ attempts: [ended(2, 'dead')] });
+    await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
+    const key = { position: 2, endpointId: ENDPOINT };
+    await write({ attempts: [ended(2, 'delivered')], settledRows: [key] });
+    expect(await write({ carriedOut: again })).toMatchObject([{ revived: [] }]);
+    expect(positionsOf(await claim(10))).toEqual([]);
   });
 });
 
 test('a delivery that is revived twice has one row', async () => {
   const row = parked(2, { ordered: false, attempt: 10 });
+  await write({ attempts: [ended(2, 'dead')] });
   const key = { position: 2, endpointId: ENDPOINT };
   const [first] = await write({ carriedOut: [{ kind: 'revive', requestId: '1', row }] });
   expect(first).toMatchObject({ revived: [key] });
@@ -373,6 +328,23 @@ describe('the delivery log', () => {
       delivery: { standing: { kind: 'settled', settlement: 'delivered' } },
       attempts: [{ attempt: 1 }, { attempt: 2, outcome: 'delivered', status: 204 }],
     });
+  });
+
+  test('what is being sent counts as due, whenever it would be sent again', async () => {
+    const notBeforeMs = NOW_MS + 3_600_000;
+    const sent = parked(1, {
+      event: event(1, 'invoice-1'),
+      attempt: 1,
+      inFlight: true,
+      notBeforeMs,
+    });
+    const failed = parked(2, { event: event(2, 'invoice-2'), attempt: 1, notBeforeMs });
+    await write({ parkedRows: [sent, failed] });
+    const query = { tenant: 'default', endpointId: ENDPOINT, beforeEventId: undefined, limit: 10 };
+    const due = await listDeliveries(pool, { ...query, only: 'due' });
+    expect(due).toMatchObject([{ position: 1, standing: { inFlight: true } }]);
+    const retrying = await listDeliveries(pool, { ...query, only: 'retrying' });
+    expect(retrying).toMatchObject([{ position: 2, standing: { inFlight: false } }]);
   });
 
   test('what is another tenant’s is not found', async () => {

@@ -1,11 +1,8 @@
 import type { Client } from '@billhook/postgres';
 
-import type { EndedRows, LaneRecording, ParkedRow, RowKey } from '../engine/recording.ts';
+import type { LaneRecording, ParkedRow, RowKey } from '../engine/recording.ts';
 import { bytes, flags, integers, texts, times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid, eventUuid } from './ids.ts';
-
-/** Rows of one endpoint that are cancelled, or die, in one recording. */
-const END_AT_MOST = 1_000;
 
 /** Names the event of a row. */
 export interface EventKey {
@@ -40,13 +37,15 @@ export async function deleteRows(
   return settled;
 }
 
-interface PairColumns {
+/** Names the pair of a row. */
+export interface PairColumns {
   readonly lane: number;
   readonly endpoint_id: string;
   readonly invoice_id: string;
 }
 
-async function makeNextDue(client: Client, pairs: readonly PairColumns[]): Promise<void> {
+/** Makes the oldest row of each pair due, unless it is. */
+export async function makeNextDue(client: Client, pairs: readonly PairColumns[]): Promise<void> {
   if (pairs.length === 0) return;
   await client.query({
     name: 'make_next_due',
@@ -195,7 +194,8 @@ async function insertEvents(client: Client, rows: readonly ParkedRow[]): Promise
 
 /**
  * Carries out what was asked of the owners of the lanes, and takes the requests away. What is retried
- * by hand goes before all that is due.
+ * by hand goes before all that is due, unless an attempt is under way: nobody sends again before its
+ * deadline.
  *
  * @returns the rows that were made anew.
  */
@@ -207,10 +207,10 @@ export async function carryOut(
     carriedOut.map((request) => ({ lane, request })),
   );
   if (requests.length === 0) return [];
-  const revived = await park(
-    client,
-    requests.flatMap(({ request }) => (request.kind === 'revive' ? [request.row] : [])),
+  const revivals = requests.flatMap(({ request }) =>
+    request.kind === 'revive' ? [request.row] : [],
   );
+  const revived = await park(client, await stillDead(client, revivals));
   const retried = requests.flatMap(({ lane, request }) =>
     request.kind === 'retry_now' ? [{ ...request.row, lane }] : [],
   );
@@ -218,7 +218,8 @@ export async function carryOut(
     `update dispatcher.parked set not_before = 'epoch', due_at = 'epoch'
      from unnest($1::int[], $2::bigint[], $3::uuid[]) as retried (lane, position, endpoint_id)
      where parked.lane = retried.lane and parked.position = retried.position
-       and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null`,
+       and parked.endpoint_id = retried.endpoint_id and parked.due_at is not null
+       and not parked.in_flight`,
     [
       integers(retried.map(({ lane }) => lane)),
       integers(retried.map(({ position }) => position)),
@@ -231,87 +232,28 @@ export async function carryOut(
   return revived;
 }
 
-/** Rows of an endpoint that were cancelled or died. */
-export interface EndedInLane extends EndedRows {
-  readonly lane: number;
-  readonly events: readonly EventKey[];
-}
-
-/** Cancels rows of unregistered endpoints, up to a bound, and says so in the delivery log. */
-export async function cancelRows(
-  client: Client,
-  lanes: readonly LaneRecording[],
-): Promise<EndedInLane[]> {
-  const cancelled: EndedInLane[] = [];
-  for (const { lane, cancelEndpoints } of lanes) {
-    for (const endpointId of cancelEndpoints) {
-      const result = await client.query<EndedColumns>({
-        name: 'cancel_rows',
-        text: endRowsText(
-          `select ctid from dispatcher.parked where lane = $1 and endpoint_id = $2::uuid limit $3`,
-          { detail: 'unregistered', settlement: 'cancelled' },
-        ),
-        values: [lane, endpointUuid(endpointId), END_AT_MOST],
-      });
-      cancelled.push(endedOf({ lane, endpointId }, result.rows));
-    }
-  }
-  return cancelled;
-}
-
-/** Lets rows die that waited for too long, up to a bound, and says so in the delivery log. */
-export async function expireRows(
-  client: Client,
-  lanes: readonly LaneRecording[],
-): Promise<EndedInLane[]> {
-  const expired: EndedInLane[] = [];
-  for (const { lane, expireEndpoints, expireBeforeMs } of lanes) {
-    for (const endpointId of expireEndpoints) {
-      const result = await client.query<EndedColumns>({
-        name: 'expire_rows',
-        text: endRowsText(
-          `select parked.ctid
-           from dispatcher.parked join dispatcher.parked_event as event using (lane, position)
-           where lane = $1 and endpoint_id = $2::uuid and event.recorded_at < $4::timestamptz
-           order by position limit $3`,
-          { detail: 'waited too long', settlement: 'dead' },
-        ),
-        values: [lane, endpointUuid(endpointId), END_AT_MOST, new Date(expireBeforeMs)],
-      });
-      await makeNextDue(client, result.rows);
-      expired.push(endedOf({ lane, endpointId }, result.rows));
-    }
-  }
-  return expired;
-}
-
-interface EndedColumns extends PairColumns {
-  readonly position: bigint;
-}
-
-function endRowsText(
-  chosen: string,
-  { detail, settlement }: { readonly detail: string; readonly settlement: string },
-): string {
-  return `with ended as (
-      delete from dispatcher.parked where ctid = any (array(${chosen}))
-      returning lane, position, endpoint_id, attempt
-    )
-    insert into dispatcher.attempt (endpoint_id, event_id, attempt, lane, position,
-      tenant, invoice_id, type, sequence, started_at, duration_ms, detail, settlement)
-    select endpoint_id, event_id, attempt, lane, position, tenant, ended_event.invoice_id, type,
-      sequence, now(), 0, '${detail}', '${settlement}'
-    from ended join dispatcher.parked_event as ended_event using (lane, position)
-    returning position, lane, endpoint_id, invoice_id`;
-}
-
-function endedOf(
-  { lane, endpointId }: { readonly lane: number; readonly endpointId: string },
-  columns: readonly EndedColumns[],
-): EndedInLane {
-  const events = columns.map(({ position }) => ({ lane, position: Number(position) }));
-  const rows = events.length;
-  return { lane, endpointId, events, rows, isAll: rows < END_AT_MOST };
+/** One that was asked for twice may have been delivered meanwhile. */
+async function stillDead(client: Client, rows: readonly ParkedRow[]): Promise<ParkedRow[]> {
+  if (rows.length === 0) return [];
+  const result = await client.query<{ readonly nth: number }>({
+    name: 'read_still_dead',
+    text: `select wanted.nth::int as nth
+           from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (endpoint_id, event_id, nth)
+           cross join lateral (
+             select attempt.settlement from dispatcher.attempt
+             where attempt.endpoint_id = wanted.endpoint_id and attempt.event_id = wanted.event_id
+               and attempt.settlement is not null
+             order by attempt.recorded_at desc
+             limit 1
+           ) as newest
+           where newest.settlement = 'dead'`,
+    values: [
+      words(rows.map(({ endpointId }) => endpointUuid(endpointId))),
+      words(rows.map(({ event }) => eventUuid(event.id))),
+    ],
+  });
+  const dead = new Set(result.rows.map(({ nth }) => nth - 1));
+  return rows.filter((_, index) => dead.has(index));
 }
 
 /** Deletes the events for which nobody waits any more. */

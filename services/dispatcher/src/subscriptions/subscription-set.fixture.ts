@@ -17,6 +17,8 @@ export interface SubscriptionSet {
   /** Registers an endpoint, or changes it. */
   put(endpoint: subscriptionV1.WatchedEndpoint): void;
   unregister(endpointId: string): void;
+  /** The revisions that reports on endpoints have named. */
+  readonly reportedAt: readonly number[];
   /** Forgets what happened: the same revisions stand for other events from now on. */
   rewriteHistory(): void;
   /** The next answer to GetRevision is read at once but sent only when the result is called. */
@@ -43,6 +45,7 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
   const endpoints = new Map<string, subscriptionV1.WatchedEndpoint>();
   const history: subscriptionV1.WatchResponse[] = [];
   const watchRequests: subscriptionV1.WatchRequest[] = [];
+  const reportedAt: number[] = [];
   const streams = new Set<Stream>();
   let revisionCalls = 0;
   let held: Promise<void> | undefined;
@@ -114,7 +117,8 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
           await waiting;
           return { revision };
         },
-        async disableEndpoint({ endpointId }) {
+        async disableEndpoint({ endpointId, revision: seenAt }) {
+          reportedAt.push(Number(seenAt));
           const known = endpoints.get(endpointId);
           const state = subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED;
           if (known !== undefined) put({ ...known, state });
@@ -128,6 +132,7 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
     port: Number(server.address.split(':').at(-1)),
     revisionCalls: () => revisionCalls,
     watchRequests,
+    reportedAt,
     register: (endpointId) => put(endpoint({ endpointId, events: { '*': 1 } })),
     put,
     unregister(endpointId) {

@@ -1,5 +1,5 @@
 import type { ClaimedRow } from '../../effect.ts';
-import type { EndedRows, ListedRow, ParkedRow, RowKey, RowRetry } from '../../recording.ts';
+import type { ListedRow, ParkedRow, RowKey, RowRetry } from '../../recording.ts';
 
 export interface StoredRow extends ParkedRow {
   attempt: number;
@@ -72,7 +72,8 @@ export class ParkedTable {
   /** Before all that is due, unless it waits behind another row. */
   retryNow(key: RowKey): void {
     const row = this.find(key);
-    if (row?.dueAtMs !== undefined) Object.assign(row, { notBeforeMs: 0, dueAtMs: 0 });
+    if (row?.dueAtMs === undefined || row.inFlight) return;
+    Object.assign(row, { notBeforeMs: 0, dueAtMs: 0 });
   }
 
   /** Takes all rows of an endpoint away, up to a bound. */
@@ -153,9 +154,4 @@ function isBehind(row: ParkedRow, other: ParkedRow): boolean {
 function claimedOf(row: StoredRow, follows: boolean): ClaimedRow {
   const { event, attempt, inFlight, ordered } = row;
   return { event, attempt, inFlight, ordered, follows };
-}
-
-/** What a recording did to rows of an endpoint that had to go. */
-export function endedOf(endpointId: string, rows: number, most: number): EndedRows {
-  return { endpointId, rows, isAll: rows < most };
 }

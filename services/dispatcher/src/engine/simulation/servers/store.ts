@@ -11,9 +11,9 @@ import type {
   LaneRecording,
   RowKey,
 } from '../../recording.ts';
-import { endedOf, ParkedTable, type StoredRow } from './parked-table.ts';
+import { ParkedTable, type StoredRow } from './parked-table.ts';
 
-/** Rows of one endpoint that end in one recording: few, so that some are left over. */
+/** Rows of a lane that end in one recording: few, so that some are left over. */
 const END_AT_MOST = 3;
 
 /** What stands in the database about one lane. */
@@ -111,14 +111,12 @@ export class SimulatedStore {
     }
     const revived = written.carriedOut.flatMap((request) => this.carryOut(lane, request));
     for (const answerId of written.answersTaken) this.lateAnswers.delete(answerId);
-    const cancelled = written.cancelEndpoints.map((endpointId) => {
-      const rows = parked.cancel(endpointId, END_AT_MOST);
-      return this.end(rows, { endpointId, settlement: 'cancelled' });
-    });
-    const expired = written.expireEndpoints.map((endpointId) => {
-      const rows = parked.expire(endpointId, written.expireBeforeMs, END_AT_MOST);
-      return this.end(rows, { endpointId, settlement: 'dead' });
-    });
+    const cancelled = this.end(written.cancelEndpoints, 'cancelled', (endpointId, most) =>
+      parked.cancel(endpointId, most),
+    );
+    const expired = this.end(written.expireEndpoints, 'dead', (endpointId, most) =>
+      parked.expire(endpointId, written.expireBeforeMs, most),
+    );
     for (const { endpointId, cursor } of written.movedCursors) {
       if (cursor === undefined) stored.cursors.delete(endpointId);
       else stored.cursors.set(endpointId, cursor);
@@ -151,19 +149,30 @@ export class SimulatedStore {
     this.carriedOut.add(request.requestId);
     if (request.kind === 'retry_now') parked.retryNow(request.row);
     if (request.kind !== 'revive') return [];
+    const { event, endpointId: revivedId } = request.row;
+    // It may have been asked for twice, and delivered meanwhile.
+    if (this.settled.get(deliveryKey(revivedId, lane, event.position)) !== 'dead') return [];
     return parked.insert([request.row]).map(({ event: { position }, endpointId }) => {
       this.revived.add(deliveryKey(endpointId, lane, position));
       return { position, endpointId };
     });
   }
 
+  /** Ends rows of endpoints, which have one bound together. */
   private end(
-    rows: readonly StoredRow[],
-    { endpointId, settlement }: { readonly endpointId: string; readonly settlement: Settlement },
-  ): EndedRows {
-    for (const { event } of rows) {
-      this.settled.set(deliveryKey(endpointId, event.lane, event.position), settlement);
-    }
-    return endedOf(endpointId, rows.length, END_AT_MOST);
+    endpointIds: readonly string[],
+    settlement: Settlement,
+    take: (endpointId: string, most: number) => readonly StoredRow[],
+  ): EndedRows[] {
+    let left = END_AT_MOST;
+    const ended = endpointIds.map((endpointId) => {
+      const rows = take(endpointId, left);
+      left -= rows.length;
+      for (const { event } of rows) {
+        this.settled.set(deliveryKey(endpointId, event.lane, event.position), settlement);
+      }
+      return { endpointId, rows: rows.length };
+    });
+    return ended.map((rows) => ({ ...rows, isAll: left > 0 }));
   }
 }
