@@ -1,153 +1,19 @@
-import { createPool, migrate, transaction, type Pool } from '@billhook/postgres';
-import { createLog } from '@billhook/runtime';
-import { useTestDatabase } from '@billhook/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { transaction } from '@billhook/postgres';
+import { describe, expect, test } from 'vitest';
 
-import type { LogEvent } from '../engine/delivery.ts';
 import type { Claim, ClaimResult } from '../engine/effect.ts';
 import { addClaimed, createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
-import type { AttemptRecord, LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
-import { getDelivery, listDeliveries } from './deliveries.ts';
+import { listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
-import { migrations, SCHEMA } from './migrations.ts';
-import { writeRecording } from './record.ts';
 import { insertRequests, readRequests } from './requests.ts';
+import { ENDPOINT, event, LANE, NOW_MS, parked, recordingOf, useTables } from './tables.fixture.ts';
 
-const database = useTestDatabase();
-const LANE = 3;
-const ENDPOINT = `ep_${'a'.repeat(32)}`;
 const OTHER_ENDPOINT = `ep_${'b'.repeat(32)}`;
-const NOW_MS = Date.now();
-let pool: Pool;
-
-beforeAll(async () => {
-  pool = createPool({
-    connectionString: database.connectionString,
-    applicationName: 'test',
-    maxConnections: 4,
-    log: createLog({ level: 'silent', service: 'test' }),
-  });
-  await migrate(pool, { schema: SCHEMA, migrations });
-});
-
-beforeEach(async () => {
-  await pool.query(`truncate dispatcher.parked, dispatcher.parked_event, dispatcher.attempt,
-    dispatcher.lane_progress, dispatcher.owner_request`);
-  await addLanes(pool, 4);
-});
-
-afterAll(() => pool.end());
-
-function event(position: number, invoiceId = 'invoice-1'): LogEvent {
-  return {
-    lane: LANE,
-    position,
-    id: `evt_${String(position).padStart(32, '0')}`,
-    tenant: 'default',
-    invoiceId,
-    sequence: position,
-    type: 'invoice_updated',
-    recordedAtMs: NOW_MS,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.from(`{"position":${position}}`),
-  };
-}
-
-function parked(position: number, overrides: Partial<ParkedRow> = {}): ParkedRow {
-  return {
-    event: event(position),
-    endpointId: ENDPOINT,
-    attempt: 0,
-    inFlight: false,
-    notBeforeMs: NOW_MS,
-    ordered: true,
-    ...overrides,
-  };
-}
-
-function recordingOf(overrides: Partial<LaneRecording>): LaneRecording {
-  return {
-    lane: LANE,
-    epoch: 1,
-    progress: 10,
-    mark: { id: event(10).id, offset: undefined },
-    settledAhead: [],
-    attempts: [],
-    settledRows: [],
-    retriedRows: [],
-    parkedRows: [],
-    movedCursors: [],
-    cancelEndpoints: [],
-    expireEndpoints: [],
-    expireBeforeMs: 0,
-    carriedOut: [],
-    answersTaken: [],
-    listEndpoints: [],
-    ...overrides,
-  };
-}
-
-async function cursors() {
-  const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
-  return [...loaded.cursors];
-}
-
-function write(overrides: Partial<LaneRecording>, number = 1): Promise<LaneRecorded[]> {
-  const lanes = [recordingOf(overrides)];
-  return transaction(pool, (client) => writeRecording(client, number, lanes));
-}
-
-function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
-  const window = createLaneWindow({
-    lane: LANE,
-    epoch: 1,
-    progress: 0,
-    mark: undefined,
-    settledAhead: [],
-  });
-  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
-  for (const position of claimed) {
-    addClaimed(endpointLane, {
-      event: event(position),
-      endpointLane,
-      ordered: true,
-      state: 'in_flight',
-      attempt: 1,
-      isUnanswered: false,
-      entry: undefined,
-      behind: undefined,
-      origin: undefined,
-      startedAtMs: NOW_MS,
-      revision: 1,
-      notBeforeMs: NOW_MS,
-    });
-  }
-  return { endpointLane, limit };
-}
-
-async function claim(limit: number, claimed: readonly number[] = []): Promise<ClaimResult> {
-  const [result] = await readDueRows(pool, [claimOf(ENDPOINT, limit, claimed)], NOW_MS + 1_000);
-  if (result === undefined) throw new Error('a claim has a result');
-  return result;
-}
-
-function ascending(one: number, other: number): number {
-  return one - other;
-}
-
-/** Of those that are due. */
-function positionsOf({ rows }: ClaimResult): number[] {
-  return rows.filter(({ follows }) => !follows).map((row) => row.event.position);
-}
-
-async function claimedRows(limit: number) {
-  const { rows } = await claim(limit);
-  return rows.map((row) => [row.event.position, row.follows]);
-}
+const tables = useTables();
+const { write } = tables;
 
 describe('parked rows', () => {
   test('only the oldest of a pair is due, and its settlement makes the next one due', async () => {
@@ -185,7 +51,7 @@ describe('parked rows', () => {
     await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
     await write({ parkedRows: [parked(2, { endpointId: OTHER_ENDPOINT })] });
     expect(positionsOf(await claim(10))).toEqual([1]);
-    const [other] = await readDueRows(pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
+    const [other] = await readDueRows(tables.pool, [claimOf(OTHER_ENDPOINT, 10)], NOW_MS + 1_000);
     expect(other && positionsOf(other)).toEqual([1]);
   });
 
@@ -220,10 +86,10 @@ describe('parked rows', () => {
   test('an event is kept as long as somebody waits for it', async () => {
     await write({ parkedRows: [parked(1), parked(1, { endpointId: OTHER_ENDPOINT })] });
     await write({ settledRows: [{ position: 1, endpointId: ENDPOINT }] });
-    const kept = await pool.query('select from dispatcher.parked_event');
+    const kept = await tables.pool.query('select from dispatcher.parked_event');
     expect(kept.rowCount).toBe(1);
     await write({ settledRows: [{ position: 1, endpointId: OTHER_ENDPOINT }] });
-    const swept = await pool.query('select from dispatcher.parked_event');
+    const swept = await tables.pool.query('select from dispatcher.parked_event');
     expect(swept.rowCount).toBe(0);
   });
 
@@ -231,7 +97,7 @@ describe('parked rows', () => {
     await write({ parkedRows: [parked(1), parked(2)] });
     const [result] = await write({ cancelEndpoints: [ENDPOINT] });
     expect(result).toMatchObject({ cancelled: [{ endpointId: ENDPOINT, rows: 2, isAll: true }] });
-    const listed = await listDeliveries(pool, {
+    const listed = await listDeliveries(tables.pool, {
       tenant: 'default',
       endpointId: ENDPOINT,
       beforeEventId: undefined,
@@ -239,7 +105,7 @@ describe('parked rows', () => {
       only: 'cancelled',
     });
     expect(listed.map(({ position }) => position)).toEqual([2, 1]);
-    expect((await pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
+    expect((await tables.pool.query('select from dispatcher.parked_event')).rowCount).toBe(0);
   });
 
   test('of very many rows of an unregistered endpoint a part is cancelled at a time', async () => {
@@ -271,13 +137,13 @@ describe('requests to the owner', () => {
     const later = parked(1, { attempt: 1, notBeforeMs: NOW_MS + 3_600_000 });
     await write({ parkedRows: [later] });
     const row = { position: 1, endpointId: ENDPOINT };
-    await insertRequests(pool, [{ ...row, lane: LANE, reviveAttempt: undefined }]);
-    const [request] = await readRequests(pool, [LANE], []);
+    await insertRequests(tables.pool, [{ ...row, lane: LANE, reviveAttempt: undefined }]);
+    const [request] = await readRequests(tables.pool, [LANE], []);
     expect(request).toMatchObject({ ...row, lane: LANE, reviveAttempt: undefined });
     const requestId = request?.requestId ?? '';
     await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
-    expect(await readRequests(pool, [LANE], [])).toEqual([]);
-    const [due] = await readDueRows(pool, [claimOf(ENDPOINT, 1)], Date.now() + 1_000);
+    expect(await readRequests(tables.pool, [LANE], [])).toEqual([]);
+    const [due] = await readDueRows(tables.pool, [claimOf(ENDPOINT, 1)], Date.now() + 1_000);
     expect(due?.rows).toHaveLength(1);
   });
 
@@ -304,7 +170,7 @@ describe('progress', () => {
     const settledAhead = [{ position: 12, endpointId: ENDPOINT }];
     const mark = { id: event(9).id, offset: 123 };
     await write({ progress: 9, mark, settledAhead, parkedRows: [parked(1), parked(2)] });
-    const loaded = await transaction(pool, (client) => loadLane(client, LANE, 2));
+    const loaded = await transaction(tables.pool, (client) => loadLane(client, LANE, 2));
     expect({ ...loaded, settledAhead: [...loaded.settledAhead] }).toEqual({
       lane: LANE,
       epoch: 2,
@@ -318,7 +184,7 @@ describe('progress', () => {
   });
 
   test('another number of lanes than the store has is refused', async () => {
-    await expect(addLanes(pool, LANE)).rejects.toThrow(`was created with ${LANE + 1} lanes`);
+    await expect(addLanes(tables.pool, LANE)).rejects.toThrow(`was created with ${LANE + 1} lanes`);
   });
 
   test('a successor learns where cursors stand, until they end', async () => {
@@ -336,68 +202,65 @@ describe('progress', () => {
     await write({}, 7);
     const lanes = [recordingOf({})];
     const ask = (number: number): Promise<boolean> =>
-      transaction(pool, (client) => wasRecorded(client, { number, lanes }));
+      transaction(tables.pool, (client) => wasRecorded(client, { number, lanes }));
     expect(await ask(7)).toBe(true);
     expect(await ask(8)).toBe(false);
   });
 });
 
-describe('the delivery log', () => {
-  const attempt = {
-    event: event(1),
-    endpointId: ENDPOINT,
-    attempt: 1,
-    startedAtMs: NOW_MS,
-    revision: 1,
-    outcome: { kind: 'rejected', status: 500, durationMs: 12, snippet: 'a "quoted" \\ answer' },
-    reason: undefined,
-    settlement: undefined,
-  } satisfies AttemptRecord;
-  const accepted = { kind: 'delivered', status: 204, durationMs: 1 } as const;
-  const key = { tenant: 'default', eventId: event(1).id, endpointId: ENDPOINT };
+async function cursors() {
+  const loaded = await transaction(tables.pool, (client) => loadLane(client, LANE, 2));
+  return [...loaded.cursors];
+}
 
-  test('a delivery shows its attempts, and where it stands', async () => {
-    await write({ attempts: [attempt], parkedRows: [parked(1, { attempt: 1 })] });
-    expect(await getDelivery(pool, key)).toMatchObject({
-      delivery: { attempt: 1, standing: { kind: 'parked', dueAtMs: NOW_MS } },
-      attempts: [{ attempt: 1, outcome: 'rejected', status: 500, detail: attempt.outcome.snippet }],
-    });
-    const delivered = {
-      ...attempt,
-      attempt: 2,
-      outcome: accepted,
-      settlement: 'delivered' as const,
-    };
-    await write({ attempts: [delivered], settledRows: [{ position: 1, endpointId: ENDPOINT }] });
-    expect(await getDelivery(pool, key)).toMatchObject({
-      delivery: { standing: { kind: 'settled', settlement: 'delivered' } },
-      attempts: [{ attempt: 1 }, { attempt: 2, outcome: 'delivered', status: 204 }],
-    });
+function claimOf(endpointId: string, limit: number, claimed: readonly number[] = []): Claim {
+  const window = createLaneWindow({
+    lane: LANE,
+    epoch: 1,
+    progress: 0,
+    mark: undefined,
+    settledAhead: [],
   });
-
-  test('what is another tenant’s is not found', async () => {
-    await write({ attempts: [attempt], parkedRows: [parked(1)] });
-    expect(await getDelivery(pool, { ...key, tenant: 'other' })).toBeUndefined();
-  });
-
-  test('a list holds parked and settled deliveries, newest events first, page by page', async () => {
-    const settled = [1, 2, 3].map((position) => ({
-      ...attempt,
+  const endpointLane = createEndpointLane(createEndpoint(endpointId, undefined), window, 1);
+  for (const position of claimed) {
+    addClaimed(endpointLane, {
       event: event(position),
-      outcome: accepted,
-      settlement: 'delivered' as const,
-    }));
-    await write({ attempts: settled, parkedRows: [parked(4), parked(5)] });
-    const query = { tenant: 'default', endpointId: ENDPOINT, limit: 3, only: undefined };
-    const first = await listDeliveries(pool, { ...query, beforeEventId: undefined });
-    expect(first.map(({ position }) => position)).toEqual([5, 4, 3]);
-    const second = await listDeliveries(pool, { ...query, beforeEventId: first.at(-1)?.eventId });
-    expect(second.map(({ position }) => position)).toEqual([2, 1]);
-    const waiting = await listDeliveries(pool, {
-      ...query,
-      beforeEventId: undefined,
-      only: 'waiting',
+      endpointLane,
+      ordered: true,
+      state: 'in_flight',
+      attempt: 1,
+      isUnanswered: false,
+      entry: undefined,
+      behind: undefined,
+      origin: undefined,
+      startedAtMs: NOW_MS,
+      revision: 1,
+      notBeforeMs: NOW_MS,
     });
-    expect(waiting.map(({ position }) => position)).toEqual([5]);
-  });
-});
+  }
+  return { endpointLane, limit };
+}
+
+async function claim(limit: number, claimed: readonly number[] = []): Promise<ClaimResult> {
+  const [result] = await readDueRows(
+    tables.pool,
+    [claimOf(ENDPOINT, limit, claimed)],
+    NOW_MS + 1_000,
+  );
+  if (result === undefined) throw new Error('a claim has a result');
+  return result;
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
+}
+
+/** Of those that are due. */
+function positionsOf({ rows }: ClaimResult): number[] {
+  return rows.filter(({ follows }) => !follows).map((row) => row.event.position);
+}
+
+async function claimedRows(limit: number) {
+  const { rows } = await claim(limit);
+  return rows.map((row) => [row.event.position, row.follows]);
+}
