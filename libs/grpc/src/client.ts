@@ -55,6 +55,16 @@ export interface CallOptions {
 
 export type StreamOptions = Omit<CallOptions, 'timeoutMs'>;
 
+export interface ClientSettings<Definition> {
+  /** Methods that may be repeated on `UNAVAILABLE`: they are idempotent or carry a `request_id`. */
+  readonly retryable: readonly (keyof Definition & string)[];
+  /** A larger answer is `RESOURCE_EXHAUSTED`; 4 MiB unless given. */
+  readonly maxAnswerBytes?: number;
+}
+
+/** What gRPC clients take by default. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
 /** A copy that is gone without a word is noticed after both. */
 const KEEPALIVE_TIME_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
@@ -76,17 +86,16 @@ const retryPolicy = {
  * Makes a client that spreads its calls over the copies of a service, round robin.
  *
  * @param target one address or several: the `target` of an AddressList.
- * @param options.retryable the methods that may be repeated on `UNAVAILABLE`: those that are
- * idempotent or carry a `request_id`.
  */
 export function createGrpcClient<Definition extends object>(
   clientClass: ClientClass<Definition>,
   target: string,
-  options: { readonly retryable: readonly (keyof Definition & string)[] },
+  options: ClientSettings<Definition>,
 ): GrpcClient<Definition> {
   const client = new clientClass(toChannelTarget(target), credentials.createInsecure(), {
     'grpc.service_config': JSON.stringify(serviceConfig(clientClass, options.retryable)),
     'grpc.service_config_disable_resolution': 1,
+    'grpc.max_receive_message_length': options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.keepalive_permit_without_calls': 1,

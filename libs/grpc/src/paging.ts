@@ -36,17 +36,27 @@ export function encodePageToken(scope: PageScope, after: readonly string[]): str
 }
 
 /**
- * Reads a token that `encodePageToken` made for the same list.
+ * Reads a token that `encodePageToken` made for the same list. Anyone can make one up, so what it
+ * names is checked as if each part were a field.
  *
+ * @param patterns what each part has to match, in full: one for each.
  * @returns what was written down; undefined for an empty token, the first page.
  * @throws ServiceError `INVALID_ARGUMENT` when it is no such token.
  */
-export function decodePageToken(scope: PageScope, token: string): readonly string[] | undefined {
+export function decodePageToken(
+  scope: PageScope,
+  token: string,
+  patterns: readonly RegExp[],
+): readonly string[] | undefined {
   if (token === '') {
     return undefined;
   }
   const [hash, ...after] = parseToken(token);
-  if (hash !== hashScope(scope)) {
+  const isValid =
+    hash === hashScope(scope) &&
+    after.length === patterns.length &&
+    patterns.every((pattern, index) => pattern.test(after[index] ?? ''));
+  if (!isValid) {
     throw invalidField(
       'page_token',
       'PAGE_TOKEN_INVALID',

@@ -1,5 +1,5 @@
 export { announce } from './announce.ts';
-export { assertLoopback, isLoopback } from './addresses.ts';
+export { assertLoopback, isLoopback, parseAddress } from './addresses.ts';
 export type { Address, AddressList } from './addresses.ts';
 export { systemClock } from './clock.ts';
 export { ConfigurationError, invalidField, ServiceError } from './errors.ts';

@@ -179,7 +179,9 @@ const table = {
   ),
   allowAnonymous: required('BILLHOOK_ALLOW_ANONYMOUS', switchedOn, {
     default: 'false',
-    meaning: 'whether a service may listen outside loopback although callers need no key',
+    meaning:
+      'whether a service may listen outside loopback, and be called by any name, ' +
+      'although there are no keys',
   }),
   logLevel: required(
     'BILLHOOK_LOG_LEVEL',

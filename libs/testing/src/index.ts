@@ -14,4 +14,4 @@ export type {
   ReceiverAnswer,
   ReceiverOptions,
 } from './receiver.ts';
-export { describeKafka, uniqueName } from './kafka.ts';
+export { describeKafka, describeOwnKafka, uniqueName } from './kafka.ts';

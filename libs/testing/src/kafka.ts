@@ -6,6 +6,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** `host:port` of the brokers of this test run, as a comma list; null where none can be had. */
     readonly kafkaBrokers: string | null;
+    /** Why tests can start no broker of their own, in a sentence; null where they can. */
+    readonly whyNoOwnKafka: string | null;
   }
 }
 
@@ -13,6 +15,15 @@ declare module 'vitest' {
 export function describeKafka(name: string, tests: (brokers: readonly string[]) => void): void {
   const brokers = inject('kafkaBrokers');
   describe.skipIf(brokers === null)(name, () => tests((brokers ?? '').split(',')));
+}
+
+/**
+ * Describes what kills brokers, and so starts them itself: the one that KAFKA_BROKERS names is not its to
+ * kill. Where none can be started its tests are reported as skipped, with the reason.
+ */
+export function describeOwnKafka(name: string, tests: () => void): void {
+  const why = inject('whyNoOwnKafka');
+  describe.skipIf(why !== null)(why === null ? name : `${name} (skipped: ${why})`, tests);
 }
 
 /** A name for a topic, group or client that nobody else has. */

@@ -7,6 +7,11 @@ export interface GatewayConfig {
   /** What the gRPC clients dial. */
   readonly subscriptionTarget: string;
   readonly deliveryTarget: string;
+  /**
+   * Whether requests may be for any host: something in front of Billhook decides who may call. Else it
+   * listens on loopback, and is called by names of this machine.
+   */
+  readonly anyHost: boolean;
   /** The deadline of one exchange with a receiver: a ping takes as long. */
   readonly deliveryTimeoutMs: number;
   /** How long a stop may take. */
@@ -41,6 +46,7 @@ export function gatewayConfig(settings: Settings): GatewayConfig {
     httpAddr: settings.httpAddr,
     subscriptionTarget: settings.subscriptionAddr.target,
     deliveryTarget: settings.deliveryAddr.target,
+    anyHost: settings.allowAnonymous,
     deliveryTimeoutMs: settings.deliveryTimeoutMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
     logLevel: settings.logLevel,

@@ -257,6 +257,25 @@ describe('a ping', () => {
     expect(urls).toEqual(['']);
   });
 
+  it.each([
+    [2_100, 2_000],
+    [10_000, 420],
+  ])('is answered with all results, as %i with addresses of %i characters', async (count, size) => {
+    const urls = Array.from({ length: count }, (_, index) =>
+      `http://a/${index}?`.padEnd(size, 'x'),
+    );
+    const gateway = await gatewayWith(acceptingSubscriptions, async () =>
+      deliveryV1.PingResponse.create({
+        results: urls.map((url) => ping(url, 'ATTEMPT_OUTCOME_DELIVERED', 204)),
+      }),
+    );
+    const response = await post(gateway, '/ping', {});
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual(
+      urls.map((url) => ({ url, outcome: 'delivered', status: 204, duration_ms: 7 })),
+    );
+  });
+
   it('to an endpoint that is not registered is 404', async () => {
     const gateway = await gatewayWith(acceptingSubscriptions, async () => {
       throw new ServiceError('NOT_FOUND', 'NOT_REGISTERED', 'http://a.b/ is not registered');

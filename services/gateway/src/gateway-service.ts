@@ -51,7 +51,7 @@ export async function startGatewayService(
   deps.monitoring.addCheck(async () => describeAway(await checkBackends()));
   const app = await createRestServer(
     { webhooks, pinger, backends: { check: checkBackends }, ...deps },
-    config.version,
+    config,
   );
   try {
     await listen(app, config.httpAddr);

@@ -43,13 +43,18 @@ export function startDeliveryServer(ping: PingHandler): Promise<GrpcServer> {
 
 /** Starts a gateway; a service without an address is away. */
 export function startGateway(
-  targets: { readonly subscription?: string; readonly delivery?: string },
+  options: {
+    readonly subscription?: string;
+    readonly delivery?: string;
+    readonly anyHost?: boolean;
+  },
   monitoring = createMonitoring(),
 ): Promise<RunningService> {
   const config = {
     httpAddr: anyPort,
-    subscriptionTarget: targets.subscription ?? nowhere,
-    deliveryTarget: targets.delivery ?? nowhere,
+    subscriptionTarget: options.subscription ?? nowhere,
+    deliveryTarget: options.delivery ?? nowhere,
+    anyHost: options.anyHost ?? false,
     deliveryTimeoutMs: 5_000,
     shutdownTimeoutMs: 10_000,
     logLevel: 'silent',

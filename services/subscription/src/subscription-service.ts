@@ -75,7 +75,7 @@ export async function startSubscriptionService(
     store,
     deliveryStatus,
     reader,
-    requireReachable: createReachableCheck(policy, createNameLookup()),
+    requireReachable: createReachableCheck({ lookup: createNameLookup(), log }, policy),
     maxTimeoutMs: config.deliveryTimeoutMs,
     watch: { log: createWatchLog(pool), bell },
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKafkaBroker } from '@billhook/embedded-kafka';
 import { createLog } from '@billhook/runtime';
-import { describeKafka, uniqueName } from '@billhook/testing';
+import { describeKafka, describeOwnKafka, uniqueName } from '@billhook/testing';
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import type { EventLogReader } from '../event-log.ts';
 import { openKafkaEventLog } from './kafka-event-log.ts';
@@ -138,7 +138,7 @@ describeKafka('a reader of Kafka, when things break', (brokers) => {
 
 const STUCK = 'Partition 0 has more, and nothing of it comes.';
 
-describeKafka('a broker that is killed', () => {
+describeOwnKafka('a broker that is killed', () => {
   it(
     'costs a reader no event and no order, though all is under load',
     { timeout: 120_000 },

@@ -3,6 +3,7 @@ import type { LaneRequest, LaneSlice, LogRecord, Predecessor } from '../event-lo
 import { LaneBuffer } from './lane-buffer.ts';
 import type { LaneBufferLimits } from './lane-buffer.ts';
 import type { Phase, Place } from './lane-phase.ts';
+import { LaneTimes } from './lane-times.ts';
 import { RecentEvents } from './recent-events.ts';
 import { detachRecords, positionOf, tryDecodeRecord, UndecodableRecordError } from './record.ts';
 import type { KafkaRecord } from './record.ts';
@@ -20,14 +21,6 @@ export interface LanePartition {
   resume(): void;
 }
 
-/** Who asks for a position and is answered `unknown` keeps the lane so long from others. */
-const PATIENCE_MS = 1_000;
-/** A lane that nobody asked for lets go of what it holds. */
-const IDLE_AFTER_MS = 10_000;
-
-/** A lane that was quiet for that time makes sure that the partition is still the same. */
-const CHECK_PLACE_AFTER_MS = 20_000;
-
 /** One lane as it is kept in a partition. It knows no clock and does no I/O. */
 export class Lane {
   readonly #lane: number;
@@ -35,6 +28,7 @@ export class Lane {
   readonly #buffer: LaneBuffer;
   readonly #recent = new RecentEvents();
   readonly #trouble = new StandingTrouble();
+  readonly #times = new LaneTimes();
   #phase: Phase = { kind: 'idle' };
   #predecessor: Predecessor = { kind: 'unknown' };
   /** Where the predecessor may be kept. */
@@ -48,10 +42,6 @@ export class Lane {
   #high = 0;
   /** The position in the last record that was read, if it had any. */
   #lastPosition: number | undefined;
-  #quietOffset = 0;
-  #quietSinceMs = 0;
-  #askedAtMs = 0;
-  #isAnswered = true;
   #isHeld = true;
 
   constructor(lane: number, partition: LanePartition, limits: LaneBufferLimits) {
@@ -70,18 +60,18 @@ export class Lane {
     const { after } = request;
     if (this.#standsAt(after)) {
       this.#advance(after);
-    } else if (this.#isFree(nowMs)) {
+    } else if (this.#times.isFree(nowMs)) {
       this.#lookFor(after, request.offset);
     } else {
       return { lane: this.#lane, after, predecessor: { kind: 'unknown' }, events: [] };
     }
-    this.#askedAtMs = nowMs;
+    this.#times.asked(nowMs);
     if (this.#buffer.length === 0 && this.#trouble.isDueForAnotherLook(nowMs)) {
       this.#trouble.growOld();
       this.#lookAgain('hint');
     }
     if (this.#isHeld && this.#phase.kind === 'following' && this.#buffer.isLow) this.#resume();
-    this.#isAnswered = this.#predecessor.kind !== 'unknown';
+    this.#times.answered(this.#predecessor.kind !== 'unknown');
     return this.#slice(request, nowMs);
   }
 
@@ -142,22 +132,17 @@ export class Lane {
   /** Is called about once a second. */
   tick(nowMs: number): void {
     if (this.#phase.kind === 'idle') return;
-    if (nowMs - this.#askedAtMs >= IDLE_AFTER_MS) {
-      this.#letGo();
-    } else if (this.#nextOffset !== this.#quietOffset || this.#buffer.length > 0) {
-      this.#quietOffset = this.#nextOffset;
-      this.#quietSinceMs = nowMs;
-    } else if (nowMs - this.#quietSinceMs >= CHECK_PLACE_AFTER_MS) {
-      this.#quietSinceMs = nowMs;
+    const { length } = this.#buffer;
+    if (this.#times.isIdle(nowMs)) this.#letGo();
+    else if (this.#times.isQuiet(nowMs, { nextOffset: this.#nextOffset, length }))
       this.#checkPlace();
-    }
   }
 
   #letGo(): void {
     this.#phase = { kind: 'idle' };
     this.#buffer.reset(this.#buffer.after);
     this.#trouble.forget();
-    this.#isAnswered = true;
+    this.#times.answered(true);
     this.#hold();
   }
 
@@ -172,11 +157,6 @@ export class Lane {
       case 'following':
         return after >= this.#buffer.after && after <= this.#buffer.last;
     }
-  }
-
-  /** Two that ask for different positions by turns would never get an answer. */
-  #isFree(nowMs: number): boolean {
-    return this.#isAnswered || nowMs - this.#askedAtMs >= PATIENCE_MS;
   }
 
   #advance(after: number): void {

@@ -24,13 +24,17 @@ import { parseDeliveryId } from '../postgres/ids.ts';
 import { insertRequests } from '../postgres/requests.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { getEndpointStatus } from './endpoint-status.ts';
-import { requireEndpointId } from './fields.ts';
+import { ENDPOINT_ID, EVENT_ID, requireEndpointId } from './fields.ts';
 import { retryDeliveries } from './retries.ts';
 
 const PAGE_SIZE = { default: 50, max: 1_000 };
 
 /** Endpoints that one call looks through; a page may be short, and still be followed by another. */
 const ENDPOINTS_PER_CALL = 100;
+
+/** In a page token, in the place of an event: the page begins with the newest of the endpoint. */
+const NEWEST = '';
+const EVENT_ID_OR_NEWEST = new RegExp(`^$|${EVENT_ID.source}`);
 
 interface DeliveryServiceDependencies {
   readonly pool: Pool;
@@ -76,7 +80,7 @@ async function list(
     kind: 'deliveries',
     filter: [tenant, request.endpointId, request.state],
   };
-  const [fromEndpointId = '', beforeEventId] = decodePageToken(scope, request.pageToken) ?? [];
+  const { fromEndpointId, beforeEventId } = readToken(scope, request.pageToken);
   const endpointIds = endpointsToList(deps, { ...request, tenant, fromEndpointId });
   const found: StoredDelivery[] = [];
   for (const endpointId of endpointIds.slice(0, ENDPOINTS_PER_CALL)) {
@@ -96,9 +100,19 @@ async function list(
   if (last !== undefined && found.length >= limit) {
     nextPageToken = encodePageToken(scope, [last.endpointId, last.eventId]);
   } else if (nextEndpointId !== undefined) {
-    nextPageToken = encodePageToken(scope, [nextEndpointId]);
+    nextPageToken = encodePageToken(scope, [nextEndpointId, NEWEST]);
   }
   return { deliveries: found.map(toDelivery), nextPageToken };
+}
+
+/** Where a page begins: at the first endpoint and its newest event, unless the token says so. */
+function readToken(
+  scope: PageScope,
+  token: string,
+): { readonly fromEndpointId: string; readonly beforeEventId: string | undefined } {
+  const patterns = [ENDPOINT_ID, EVENT_ID_OR_NEWEST];
+  const [fromEndpointId = '', eventId = NEWEST] = decodePageToken(scope, token, patterns) ?? [];
+  return { fromEndpointId, beforeEventId: eventId === NEWEST ? undefined : eventId };
 }
 
 /** The endpoint that is asked for, or those of the tenant from where the page before ended. */

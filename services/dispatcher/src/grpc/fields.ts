@@ -1,7 +1,8 @@
 import { readTimestampMs, type Timestamp } from '@billhook/contracts';
 import { invalidField } from '@billhook/runtime';
 
-const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
+export const ENDPOINT_ID = /^ep_[0-9a-f]{32}$/;
+export const EVENT_ID = /^evt_[0-9a-f]{32}$/;
 
 /** @throws ServiceError `INVALID_ARGUMENT` unless it is the id of an endpoint. */
 export function requireEndpointId(endpointId: string): void {

@@ -6,7 +6,7 @@ import { invalidField, ServiceError } from '@billhook/runtime';
 import { listDeliveries } from '../postgres/deliveries.ts';
 import { insertRequests } from '../postgres/requests.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
-import { optionalTimeMs, requireEndpointId } from './fields.ts';
+import { EVENT_ID, optionalTimeMs, requireEndpointId } from './fields.ts';
 
 interface Dependencies {
   readonly pool: Pool;
@@ -40,7 +40,7 @@ export async function retryDeliveries(
   }
   const range = [sinceMs, untilMs].map(String);
   const scope: PageScope = { kind: 'retries', filter: [tenant, endpointId, ...range] };
-  const [beforeEventId] = decodePageToken(scope, request.pageToken) ?? [];
+  const [beforeEventId] = decodePageToken(scope, request.pageToken, [EVENT_ID]) ?? [];
   const dead = await listDeliveries(pool, {
     tenant,
     endpointId,

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { deliveryV1 } from '@billhook/contracts';
 import { call, createGrpcClient, DEFAULT_TENANT } from '@billhook/grpc';
 import type { Pinger } from '../rest/ping.ts';
@@ -6,6 +7,12 @@ import type { Backend } from './backend.ts';
 
 /** What the dispatcher may take beyond the deadline of the exchanges with the receivers. */
 const MARGIN_MS = 2_000;
+
+/**
+ * An answer has a result for each endpoint, and of these there may be any number. It becomes one text,
+ * and none is longer than this.
+ */
+const MAX_ANSWER_BYTES = constants.MAX_STRING_LENGTH;
 
 /** No status is no answer. */
 const NO_STATUS = 0;
@@ -24,7 +31,10 @@ export function createPingClient(
   backend: Backend,
   options: { readonly deliveryTimeoutMs: number },
 ): PingClient {
-  const client = createGrpcClient(deliveryV1.DeliveryServiceClient, target, { retryable: [] });
+  const client = createGrpcClient(deliveryV1.DeliveryServiceClient, target, {
+    retryable: [],
+    maxAnswerBytes: MAX_ANSWER_BYTES,
+  });
   const timeoutMs = options.deliveryTimeoutMs + MARGIN_MS;
 
   return {

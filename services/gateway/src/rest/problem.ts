@@ -12,6 +12,7 @@ export const problemKinds = {
   // The request as HTTP.
   malformed_request: { status: 400, title: 'The request is not valid HTTP' },
   missing_host: { status: 400, title: 'The host header is missing' },
+  host_not_local: { status: 421, title: 'The host is not this machine' },
   request_timeout: { status: 408, title: 'The request came too slowly' },
   uri_too_long: { status: 414, title: 'The address of the request is too long' },
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },

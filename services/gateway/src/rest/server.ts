@@ -9,6 +9,7 @@ import { addHealthRoutes } from './health.ts';
 import type { Backends } from './health.ts';
 import { answerExpectations, answerMalformedHttp } from './malformed-http.ts';
 import { addOpenApiRoute, collectOpenApi } from './openapi.ts';
+import { requireLocalHost } from './local-hosts.ts';
 import { addPingRoute } from './ping.ts';
 import type { Pinger } from './ping.ts';
 import { addSafetyHeaders, BODY_LIMIT_BYTES, checkRequestLine } from './request-checks.ts';
@@ -47,14 +48,17 @@ export interface RestServerDependencies {
   readonly monitoring: Monitoring;
 }
 
-/**
- * Makes the HTTP server with all its routes; it does not listen yet.
- *
- * @param version the version that `/openapi.json` names.
- */
+export interface RestServerOptions {
+  /** What `/openapi.json` names. */
+  readonly version: string;
+  /** Whether a request may be for any host, instead of those that only this machine can call. */
+  readonly anyHost: boolean;
+}
+
+/** Makes the HTTP server with all its routes; it does not listen yet. */
 export async function createRestServer(
   deps: RestServerDependencies,
-  version: string,
+  { version, anyHost }: RestServerOptions,
 ): Promise<RestServer> {
   const app = createApp(deps.log);
   app.removeAllContentTypeParsers();
@@ -68,6 +72,7 @@ export async function createRestServer(
   answerExpectations(app.server);
   app.addHook('onRequest', addSafetyHeaders);
   app.addHook('onRequest', checkRequestLine);
+  if (!anyHost) app.addHook('onRequest', requireLocalHost);
   answerUnroutedRequests(app);
   closeConnectionsWhenStopping(app);
 

@@ -89,10 +89,12 @@ export function createCursorKeeper(
       saving ??= run();
     },
     async saved(signal) {
-      const { promise: aborted, resolve } = Promise.withResolvers<void>();
       if (signal.aborted) return;
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const { promise: aborted, resolve } = Promise.withResolvers<void>();
+      const onAbort = () => resolve();
+      signal.addEventListener('abort', onAbort, { once: true });
       await Promise.race([saving, aborted]);
+      signal.removeEventListener('abort', onAbort);
     },
   };
 }

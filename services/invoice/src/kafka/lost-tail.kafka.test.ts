@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createKafkaBroker } from '@billhook/embedded-kafka';
 import { createKafkaClient } from '@billhook/kafka';
 import { createLog } from '@billhook/runtime';
-import { createTestDatabase, describeKafka } from '@billhook/testing';
+import { createTestDatabase, describeOwnKafka } from '@billhook/testing';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createTestStore, readTopic, startTestRelay } from './relay.fixture.ts';
 
@@ -12,7 +12,7 @@ const WAIT = { timeout: 40_000, interval: 100 };
 const TEST_TIMEOUT_MS = 180_000;
 const topic = 'events';
 
-describeKafka('a broker whose disk forgot the latest records', () => {
+describeOwnKafka('a broker whose disk forgot the latest records', () => {
   test(
     'has them again, also when a batch comes to it before anybody knows',
     { timeout: TEST_TIMEOUT_MS },

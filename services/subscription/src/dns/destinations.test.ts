@@ -1,11 +1,13 @@
 import { createDestinationPolicy, parseWebhookUrl } from '@billhook/destinations';
-import { ServiceError } from '@billhook/runtime';
+import { createLog, ServiceError } from '@billhook/runtime';
 import { readHostileDestinations, readPublicDestinations } from '@billhook/testing';
 import { isIP } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createReachableCheck } from './destinations.ts';
 import type { DestinationRules } from '@billhook/destinations';
 import type { DestinationEntry } from '@billhook/testing';
+
+const log = createLog({ level: 'silent', service: 'test' });
 
 const closed: DestinationRules = {
   allowDestinations: [],
@@ -27,6 +29,23 @@ describe('what is registered', () => {
 
   test.each(readPublicDestinations())('may lead elsewhere: $url', async (entry) => {
     expect(await refuse(entry)).toBeUndefined();
+  });
+
+  test('is told with the address if the URL has it, and without it if the URL has a name', async () => {
+    const debug = vi.spyOn(log, 'debug');
+    const literal = await refuse({ url: 'http://10.0.3.17/', addresses: [] });
+    expect(literal?.fieldViolations[0]?.description).toBe(
+      'must not lead to an internal address: 10.0.3.17 is refused (private)',
+    );
+    const name = await refuse({ url: 'http://db.internal/', addresses: ['1.1.1.1', '10.0.3.17'] });
+    expect(name?.fieldViolations[0]?.description).toBe(
+      'must not lead to an internal address: db.internal has one that is refused (private)',
+    );
+    expect(name?.message).not.toContain('10.0.3.17');
+    expect(debug).toHaveBeenLastCalledWith(
+      { hostname: 'db.internal', address: '10.0.3.17', reason: 'private' },
+      expect.any(String),
+    );
   });
 
   test.each<[string, Partial<DestinationRules>, string, string]>([
@@ -62,10 +81,9 @@ async function refuse(
 ): Promise<ServiceError | undefined> {
   const parsed = parseWebhookUrl(url);
   if (parsed.kind === 'invalid') throw new Error(`the URL ${parsed.message}`);
-  const requireReachable = createReachableCheck(
-    createDestinationPolicy({ ...closed, ...rules }),
-    () => Promise.resolve(addresses.map((address) => ({ address, family: isIP(address) }))),
-  );
+  const lookup = async () => addresses.map((address) => ({ address, family: isIP(address) }));
+  const policy = createDestinationPolicy({ ...closed, ...rules });
+  const requireReachable = createReachableCheck({ lookup, log }, policy);
   try {
     await requireReachable(parsed);
     return undefined;

@@ -132,6 +132,13 @@ describe('registering', () => {
     expect(await refusal(moved)).toContain('url HTTPS_REQUIRED');
   });
 
+  test('does not tell which internal address a name has', async () => {
+    const strict = await subscriptions.start({ allowDestinations: [] });
+    const answer = strict.register('http://localhost/');
+    await expect(answer).rejects.toThrow('localhost has one that is refused (loopback)');
+    await expect(answer).rejects.not.toThrow(/127\.0\.0\.1|::1/);
+  });
+
   test('judges a name by its addresses, and accepts one that has none', async () => {
     const strict = await subscriptions.start({ allowDestinations: [] });
     expect(await refusal(strict.register('http://localhost/'))).toEqual([
