@@ -71,7 +71,15 @@ export class Connection implements Carrier {
     this.client.dispatch({ method: 'POST', path: target.path, headers, body }, exchange);
   }
 
+  /**
+   * A receiver that answers what it has not read gets no further request on this connection, or all
+   * that it does not read would be gathered here.
+   */
   release(): void {
+    if ((this.transport?.writableLength ?? 0) > 0) {
+      this.discard();
+      return;
+    }
     this.exchange = undefined;
     this.owner.onReleased(this);
   }

@@ -28,7 +28,7 @@ export type Connect = (
 ) => Transport | undefined;
 
 /** A socket, also one that does not exist yet. */
-export type Transport = Pick<Socket, 'bytesRead'> & { destroy(): unknown };
+export type Transport = Pick<Socket, 'bytesRead' | 'writableLength'> & { destroy(): unknown };
 
 /**
  * Makes the one way to a receiver. The address is checked here and nowhere later: scheme and port
