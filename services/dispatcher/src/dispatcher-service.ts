@@ -201,6 +201,8 @@ function openSender(config: DispatcherConfig, log: Log): Sender {
       // Endpoints share hosts: one that hangs must not take the connections of its neighbour.
       connectionsPerOrigin: config.limits.maxInFlightPerOrigin,
       maxOrigins: MAX_ORIGINS,
+      // As many as may be of use at a time.
+      maxIdleConnections: config.limits.maxInFlight,
     },
   );
 }

@@ -1,7 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createLoopbackSender, startRawReceiver } from './loopback.ts';
+import { BODY, createLoopbackSender, startRawReceiver } from './loopback.ts';
 import { createTarget } from './target.ts';
 import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { RawReceiver } from './loopback.ts';
@@ -39,6 +40,36 @@ describe('a receiver that answers without reading the request', () => {
   });
 });
 
+describe('a receiver that sends what nobody asked for, though HTTP allows it', () => {
+  const LINE_BREAKS = Buffer.alloc(16 * 1024, '\r\n');
+
+  test('gets another connection when it is called again', async () => {
+    const receiver = await receive((socket) => {
+      socket.on('data', () => socket.write(OK, () => setTimeout(() => socket.write('\r\n'), 20)));
+    });
+    const sender = makeSender();
+    for (const count of [1, 2, 3]) {
+      expect(await post(sender, receiver.url)).toMatchObject({ kind: 'delivered' });
+      expect(receiver.connections).toBe(count);
+      await sleep(200);
+    }
+  });
+
+  test('loses the connection, also when it is not called again', async () => {
+    let bytesWritten = 0;
+    const receiver = await receive((socket) => {
+      const write = () => {
+        while (!socket.destroyed && socket.write(LINE_BREAKS)) bytesWritten += LINE_BREAKS.length;
+      };
+      socket.on('data', () => socket.write(OK, write)).on('drain', write);
+    });
+    const sender = makeSender();
+    expect(await post(sender, receiver.url)).toMatchObject({ kind: 'delivered' });
+    await expect.poll(() => receiver.openConnections, { timeout: 3_000 }).toBe(0);
+    expect(bytesWritten).toBeGreaterThan(0);
+  });
+});
+
 /** The sockets that are opened from now on. */
 function collectSockets(): readonly Socket[] {
   const sockets: Socket[] = [];
@@ -63,7 +94,7 @@ async function receive(onConnection: (socket: Socket) => void): Promise<RawRecei
   return receiver;
 }
 
-function post(sender: Sender, url: string, body: Buffer): Promise<AttemptOutcome> {
+function post(sender: Sender, url: string, body = BODY): Promise<AttemptOutcome> {
   return new Promise((resolve) => {
     sender.send({ target: createTarget(url), headers: [], body }, resolve);
   });
