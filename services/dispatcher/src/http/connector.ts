@@ -31,6 +31,13 @@ export type Connect = (
 export type Transport = Pick<Socket, 'bytesRead' | 'writableLength'> & { destroy(): unknown };
 
 /**
+ * How long an address is tried before the next one of the name is, if there is one: Node then gives the
+ * first one up for good. Its own 500 ms are too short for the other end of the world. The eight
+ * addresses that a name may have fit into the deadline.
+ */
+const ATTEMPT_TIMEOUT_MS = 2_000;
+
+/**
  * Makes the one way to a receiver. The address is checked here and nowhere later: scheme and port
  * first; then a name is looked up once, every address it has is checked, and the connection goes to
  * one of these; a numeric host is checked by itself, because Node looks no number up. TLS verifies
@@ -45,6 +52,7 @@ export function createConnector(destinations: Destinations, maxSessions: number)
     lookup: createGuardedLookup(policy.addresses, lookup),
     maxCachedSessions: maxSessions,
     rejectUnauthorized: true,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
     // The deadline of the exchange covers connecting as well.
     timeout: 0,
   });
