@@ -3,7 +3,15 @@ import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
 import { isCallable, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
-import { enqueue, hold, isFull, leaveToRow, settleUnsent, type EngineState } from './state.ts';
+import {
+  cancel,
+  enqueue,
+  hold,
+  isFull,
+  leaveToRow,
+  settleUnsent,
+  type EngineState,
+} from './state.ts';
 
 /** Asks for rows that are due, of endpoints that may be called and have room in their queue. */
 export function claimDue(state: EngineState, now: Now): void {
@@ -157,7 +165,7 @@ function isCancelled({ options }: EngineState, { endpointLane, event }: Delivery
 function endIfOver(state: EngineState, delivery: Delivery, now: Now): void {
   const { event, ordered } = delivery;
   if (isCancelled(state, delivery)) {
-    settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
+    cancel(state, delivery, now);
   } else if (ordered && now.wallMs - event.recordedAtMs > state.options.retentionMs) {
     settleUnsent(state, delivery, { settlement: 'dead', reason: 'waited too long', now });
   }
