@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { MAX_FILTER_CHARACTERS, parseFilter } from './parse-filter.ts';
 import type { Filter } from './parse-filter.ts';
 import { MAX_DEPTH, MAX_TERMS } from './read-condition.ts';
@@ -86,6 +86,29 @@ describe('a filter', () => {
     expect(read(sameInBern).matches(paid)).toBe(true);
     const before = { 'data.paid_at': { lt: '2024-03-20T10:00:00.120Z' } };
     expect(read(before).matches(paid)).toBe(false);
+  });
+
+  test('reads the time of a value once, however many tests look at it', () => {
+    const tests = { gt: '2024-01-01T00:00:00Z', lte: '2025-01-01T00:00:00Z' };
+    const filters = [1, 2, 3].map(() =>
+      read({ or: [{ 'data.at': { exists: false } }, { 'data.at': tests }] }),
+    );
+    const parse = vi.spyOn(Date, 'parse');
+    for (const at of ['2024-03-20T10:00:00Z', '2023-03-20T10:00:00Z']) {
+      const event = { event: 'a', data: { at } };
+      expect(filters.map((filter) => filter.matches(event))).toEqual(Array(3).fill(at > '2024'));
+    }
+    expect(parse).toHaveBeenCalledTimes(2);
+    parse.mockRestore();
+  });
+
+  test('takes no text for a time, whatever was judged before', () => {
+    const filter = read({ 'data.at': { gt: '2024-01-01T00:00:00Z' } });
+    for (let count = 0; count < 100; count += 1) {
+      const isTime = count % 2 === 0;
+      const at = isTime ? `2024-03-20T10:00:00.${count}Z` : 'x'.repeat(count);
+      expect(filter.matches({ event: 'a', data: { at } })).toBe(isTime);
+    }
   });
 
   test('sees nothing that an object only inherits, and nothing in lists', () => {
