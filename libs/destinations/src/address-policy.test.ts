@@ -62,6 +62,38 @@ describe('allowed ranges', () => {
     }
   });
 
+  test.each([
+    ['64:ff9b:1::/48', '64:ff9b:1::1.1.1.1', '64:ff9b:1::10.0.0.1'],
+    ['64:ff9b:1::/48', '64:ff9b:1:101:1:100::', '64:ff9b:1:a00:0:100::'],
+    ['64:ff9b:1:ff00::/56', '64:ff9b:1:ff01:1:101::', '64:ff9b:1:ff0a::1:0:0'],
+    ['64:ff9b:1:fffe::/64', '64:ff9b:1:fffe:1:101:100::', '64:ff9b:1:fffe:a:0:100::'],
+    ['64:ff9b:1:ffff::/96', '64:ff9b:1:ffff::1.1.1.1', '64:ff9b:1:ffff::10.0.0.1'],
+    ['64:ff9b::/32', '64:ff9b:1::1.1.1.1', '64:ff9b:1::127.0.0.1'],
+    ['::/0', '64:ff9b::1.1.1.1', '64:ff9b:1::10.0.0.1'],
+  ])('of local NAT64 look for the IPv4 address where it may be: %s', (cidr, good, bad) => {
+    const opened = createAddressPolicy({ allow: [cidr] });
+    expect(opened.check(good)).toEqual({ kind: 'allowed' });
+    expect(opened.check(bad)).toEqual({ kind: 'refused', reason: 'NAT64' });
+  });
+
+  test('of local NAT64 open no internal address by bits that a NAT64 ignores', () => {
+    const opened = createAddressPolicy({ allow: ['64:ff9b:1::/48'] });
+    const nextTo10 = [
+      '64:ff9b:1:a00:0:100:101:101',
+      '64:ff9b:1:a00:0:1ff:0:1',
+      '64:ff9b:1:a:0:100::',
+    ];
+    for (const address of nextTo10) {
+      expect(opened.check(address), address).toEqual({ kind: 'refused', reason: 'NAT64' });
+    }
+    fc.assert(
+      fc.property(fc.ipV4(), (ipv4) => {
+        const isAllowed = opened.check(`64:ff9b:1::${ipv4}`).kind === 'allowed';
+        return !isAllowed || strict.check(ipv4).kind === 'allowed';
+      }),
+    );
+  });
+
   test('of link-local addresses take them with a zone', () => {
     const linkLocal = createAddressPolicy({ allow: ['fe80::/10'] });
     expect(linkLocal.check('fe80::1%eth0')).toEqual({ kind: 'allowed' });

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import {
   GLOBAL_UNICAST_IPV6,
+  LOCAL_NAT64,
   specialIpv4Ranges,
   specialIpv6Ranges,
   WELL_KNOWN_NAT64,
@@ -33,7 +34,14 @@ export const LOOPBACK_RANGES: readonly string[] = ['127.0.0.0/8', '::1/128'];
 const allowed: AddressVerdict = { kind: 'allowed' };
 
 const globalUnicastIpv6 = parseRange(GLOBAL_UNICAST_IPV6);
-const nat64 = parseRange(WELL_KNOWN_NAT64);
+const nat64 = [WELL_KNOWN_NAT64, LOCAL_NAT64].map(parseRange);
+/** The bytes that hold the IPv4 address behind a NAT64 prefix of so many bits (RFC 6052, 2.2). */
+const nat64Forms = [
+  { prefixLength: 48, places: [6, 7, 9, 10] },
+  { prefixLength: 56, places: [7, 9, 10, 11] },
+  { prefixLength: 64, places: [9, 10, 11, 12] },
+  { prefixLength: 96, places: [12, 13, 14, 15] },
+] as const;
 const special = {
   ipv4: specialIpv4Ranges.map(parseReasonedRange),
   ipv6: specialIpv6Ranges.map(parseReasonedRange),
@@ -42,7 +50,7 @@ const special = {
 /**
  * Makes the policy: what is not globally reachable unicast is refused, but for the ranges allowed.
  * An IPv4-mapped IPv6 address is in an allowed range when its IPv4 address is; a NAT64 address in an
- * allowed range is allowed only if the IPv4 address that it stands for is, too.
+ * allowed range is allowed only if each IPv4 address that it may stand for is, too.
  *
  * @param options.allow CIDRs, IPv4 or IPv6.
  * @throws Error when one of them is none.
@@ -52,10 +60,14 @@ export function createAddressPolicy(options: { readonly allow: readonly string[]
 
   function verdictOf(address: Address): AddressVerdict {
     const reached = unmap(address);
-    if (!allow.some((range) => contains(range, reached))) return judge(address);
-    return contains(nat64, reached) && verdictOf(lastIpv4(reached)).kind === 'refused'
-      ? judge(address)
-      : allowed;
+    const opened = allow.filter((range) => contains(range, reached));
+    if (opened.length === 0) return judge(address);
+    return isNat64(reached) && !mayBeTranslated(reached, opened) ? judge(address) : allowed;
+  }
+
+  function mayBeTranslated(address: Address, opened: readonly Range[]): boolean {
+    const ipv4 = embeddedIpv4(address, Math.max(...opened.map(([, length]) => length)));
+    return ipv4.length > 0 && ipv4.every((each) => verdictOf(each).kind === 'allowed');
   }
 
   return {
@@ -111,9 +123,21 @@ function unmap(address: Address): Address {
     : address;
 }
 
-/** The IPv4 address in the last four bytes, where NAT64 with a prefix of 96 bits has it (RFC 6052). */
-function lastIpv4(address: Address): ipaddr.IPv4 {
-  return new ipaddr.IPv4(address.toByteArray().slice(-4));
+function isNat64(address: Address): boolean {
+  return nat64.some((range) => contains(range, address));
+}
+
+/**
+ * The IPv4 addresses that a NAT64 may make of an address. Where its own prefix ends nobody says: it is no
+ * shorter than the range that was opened for it, and a NAT64 ignores the bits that its form has no use
+ * for. Addresses that begin with 0 exist nowhere.
+ */
+function embeddedIpv4(address: Address, openedLength: number): ipaddr.IPv4[] {
+  const bytes = address.toByteArray();
+  return nat64Forms
+    .filter(({ prefixLength }) => prefixLength >= Math.min(openedLength, 96))
+    .map(({ places }) => new ipaddr.IPv4(places.map((place) => bytes[place] ?? 0)))
+    .filter(({ octets: [first] }) => first !== 0);
 }
 
 function contains(range: Range, address: Address): boolean {

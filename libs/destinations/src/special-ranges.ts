@@ -36,8 +36,10 @@ export const specialIpv4Ranges: readonly SpecialRange[] = [
 /** The only IPv6 addresses that IANA gives out as global unicast (RFC 3513, RFC 4291). */
 export const GLOBAL_UNICAST_IPV6 = '2000::/3';
 
-/** Behind these, a network without IPv4 reaches all IPv4 addresses (RFC 6052). */
+/** Behind this, a network without IPv4 reaches all IPv4 addresses (RFC 6052). */
 export const WELL_KNOWN_NAT64 = '64:ff9b::/96';
+/** For prefixes that operators choose to the same end, of any length (RFC 8215). */
+export const LOCAL_NAT64 = '64:ff9b:1::/48';
 
 /**
  * The IANA IPv6 Special-Purpose Address Registry
@@ -54,7 +56,7 @@ export const specialIpv6Ranges: readonly SpecialRange[] = [
   { cidr: '::ffff:0:0/96', reason: 'IPv4-mapped' },
   { cidr: '::ffff:0:0:0/96', reason: 'IPv4-translated' },
   { cidr: WELL_KNOWN_NAT64, reason: 'NAT64' },
-  { cidr: '64:ff9b:1::/48', reason: 'NAT64' },
+  { cidr: LOCAL_NAT64, reason: 'NAT64' },
   { cidr: '100::/64', reason: 'discard' },
   { cidr: '100:0:0:1::/64', reason: 'dummy' },
   { cidr: '2001::/32', reason: 'Teredo' },

@@ -1,5 +1,5 @@
 import type { Bound, Condition, RangeOperator, Scalar, Test } from './condition.ts';
-import { readTimeMs } from './time.ts';
+import { createTimeReader } from './time.ts';
 
 /** What a filter judges: the body of a webhook, decoded. */
 export interface FilteredEvent {
@@ -8,6 +8,9 @@ export interface FilteredEvent {
 }
 
 type Judge<Judged> = (judged: Judged) => boolean;
+
+/** Shared by all filters: an event is judged by one after the other. */
+const readTimeMs = createTimeReader();
 
 /** Makes the function that says whether a condition holds of an event. It never throws. */
 export function compile(condition: Condition): Judge<FilteredEvent> {

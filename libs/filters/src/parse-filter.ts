@@ -1,8 +1,7 @@
-import { parseJson } from '@billhook/json';
+import { parseJson, quote, writePlace } from '@billhook/json';
 import type { JsonFault } from '@billhook/json';
 import { compile } from './matching.ts';
 import type { FilteredEvent } from './matching.ts';
-import { quote, writePlace } from './place.ts';
 import { ConditionError, readCondition } from './read-condition.ts';
 
 /** In characters, as it is sent and as it is kept. */
@@ -66,7 +65,12 @@ function explain(fault: JsonFault): ParsedFilter {
     case 'repeated_name':
       return invalid('', `must not have the field ${quote(fault.name)} twice in an object`);
     case 'number_too_large':
-      return invalid('', 'must hold no number that is larger than a double can be');
+      return invalid(writePlace(fault.place), 'must be no larger than a double can be');
+    case 'number_not_exact': {
+      const message =
+        'must be a number that a double holds as it is written, such as all of 15 digits';
+      return invalid(writePlace(fault.place), message);
+    }
   }
 }
 

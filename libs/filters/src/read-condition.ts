@@ -1,6 +1,6 @@
+import { quote } from '@billhook/json';
+import type { Place } from '@billhook/json';
 import type { Bound, Condition, RangeOperator, Scalar, Test } from './condition.ts';
-import { quote } from './place.ts';
-import type { Place } from './place.ts';
 import { readTimeMs } from './time.ts';
 
 /** How deep `and`, `or` and `not` may be nested. */

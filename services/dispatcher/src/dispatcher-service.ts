@@ -20,6 +20,7 @@ import { createSecretBox } from '@billhook/secrets';
 import type { DispatcherConfig } from './config.ts';
 import { startDelivering } from './dispatching/delivering.ts';
 import { createEventLookup } from './dispatching/event-lookup.ts';
+import { PING_LIMITS } from './dispatching/ping-queue.ts';
 import { createPing } from './dispatching/ping.ts';
 import { createTargets } from './dispatching/targets.ts';
 import { createWebhookSender } from './dispatching/webhook-sender.ts';
@@ -113,7 +114,10 @@ export async function startDispatcherService(
   });
   cleanup.defer(() => listener.close());
   const { barrier } = delivering;
-  const ping = createPing({ barrier, view, sender }, { timeoutMs: config.deliveryTimeoutMs });
+  const ping = createPing(
+    { barrier, view, sender },
+    { timeoutMs: config.deliveryTimeoutMs, limits: PING_LIMITS },
+  );
   const service = createDeliveryService({ pool, view, ping });
   const { address } = config;
   server = await startGrpcServer({ address, services: [service], log, monitoring });
@@ -192,8 +196,11 @@ function openSender(config: DispatcherConfig, log: Log): Sender {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,
       // Endpoints share hosts: one that hangs must not take the connections of its neighbour.
-      connectionsPerOrigin: config.limits.maxInFlightPerOrigin,
+      // Neither must a ping take those of deliveries.
+      connectionsPerOrigin: config.limits.maxInFlightPerOrigin + PING_LIMITS.maxPerOrigin,
       maxOrigins: MAX_ORIGINS,
+      // As many as may be of use at a time.
+      maxIdleConnections: config.limits.maxInFlight,
     },
   );
 }

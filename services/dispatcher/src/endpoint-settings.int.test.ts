@@ -78,6 +78,11 @@ test('what waits is judged by the filter as it is now', async () => {
   await expect.poll(parkedRows, { timeout: 10_000 }).toBe(0);
   expect(firstSeen(receiver.requests, kept)).toEqual([1, 2, 3]);
   expect(firstSeen(receiver.requests, dropped)).toEqual([1]);
+  const ends = await dispatchers.pool.query<{ detail: string }>(
+    `select detail from dispatcher.attempt where settlement = 'cancelled' and invoice_id = $1`,
+    [dropped],
+  );
+  expect(ends.rows.map(({ detail }) => detail)).toEqual(Array(3).fill('no subscription matches'));
 });
 
 test('a filter that is taken away lets through what was not yet passed by', async () => {

@@ -11,24 +11,18 @@ import type { Log } from '@billhook/runtime';
 
 import type { LogEvent } from '../engine/delivery.ts';
 import type { ReadRequest } from '../engine/effect.ts';
-import type { MatchedSlice } from '../engine/matching.ts';
 import type { RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { renderBody } from '../webhook/body.ts';
-import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import { createHaltedLanes, type HaltedLane } from './halted-lanes.ts';
+import { createSliceMatcher, type DecodedSlice } from './slice-matcher.ts';
 
 /** The pause while the engine has no room. */
 const FULL_PAUSE_MS = 10;
 /** How long to wait for news before the log is read all the same. */
 const IDLE_READ_EVERY_MS = 500;
 const RETRY_READ_AFTER_MS = 250;
-
-interface DecodedSlice {
-  readonly request: ReadRequest;
-  readonly events: readonly LogEvent[];
-}
 
 /** Reads the lanes that have room, and gives the engine their events behind the barrier. */
 export interface EventReader {
@@ -46,7 +40,8 @@ export function createEventReader(deps: {
   readonly loop: EngineLoop;
   readonly log: Log;
 }): EventReader {
-  const { eventLog, barrier, view, loop, log } = deps;
+  const { eventLog, barrier, loop, log } = deps;
+  const matchAll = createSliceMatcher(deps);
   const halted = createHaltedLanes({ log, monotonicMs: () => performance.now() });
 
   function take(request: ReadRequest, slice: LaneSlice): DecodedSlice {
@@ -69,17 +64,8 @@ export function createEventReader(deps: {
     }
     if (decoded.length === 0) return false;
     await barrier.awaitCurrent(signal);
-    const matched = decoded.map(match);
-    loop.input((engine, now) => engine.eventsRead(matched, now));
+    await matchAll(decoded, signal);
     return true;
-  }
-
-  function match({ request, events }: DecodedSlice): MatchedSlice {
-    return {
-      lane: request.lane,
-      epoch: request.epoch,
-      events: events.map((event) => ({ event, endpoints: view.match(event, CLOCK_TOLERANCE_MS) })),
-    };
   }
 
   async function step(signal: AbortSignal): Promise<void> {

@@ -5,10 +5,8 @@ import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
+import { createPingQueue, type PingLimits } from './ping-queue.ts';
 import type { WebhookSender } from './webhook-sender.ts';
-
-/** Pings under way at a time, for all that are asked for together. */
-const CONCURRENCY = 256;
 
 /** How long the set of endpoints may take to be up to date. */
 const VIEW_TIMEOUT_MS = 2_000;
@@ -20,28 +18,32 @@ export interface PingResult {
 }
 
 /**
- * Calls one endpoint or all of a tenant at once, past queues, states and retries.
+ * Calls one endpoint or all of a tenant at once, past the queues, states and retries of deliveries.
  *
  * @param url the address of an endpoint; empty for all.
  * @returns a result for each endpoint.
  * @throws ServiceError `NOT_FOUND` for an address that is not registered, `UNAVAILABLE` when the
- *   set of endpoints is not known.
+ *   set of endpoints is not known, `RESOURCE_EXHAUSTED` when too many pings wait.
  */
 export type Ping = (
   url: string,
   caller: { readonly tenant: string; readonly signal: AbortSignal },
 ) => Promise<PingResult[]>;
 
-/** Makes the ping of a dispatcher. `timeoutMs` is the deadline for all of them together. */
+/** Makes the ping of a dispatcher. `timeoutMs` is the deadline for all those of a call together. */
 export function createPing(
   deps: {
     readonly barrier: RevisionBarrier;
     readonly view: SubscriptionView;
     readonly sender: WebhookSender;
   },
-  { timeoutMs }: { readonly timeoutMs: number },
+  { timeoutMs, limits }: { readonly timeoutMs: number; readonly limits: PingLimits },
 ): Ping {
   const { barrier, view, sender } = deps;
+  const pingAll = createPingQueue((endpoint, leftMs, onDone) => {
+    announce(`Pinging ${endpoint.url}`);
+    sender.ping(endpoint, leftMs, onDone);
+  }, limits);
 
   async function refreshView(signal: AbortSignal): Promise<void> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(VIEW_TIMEOUT_MS)]);
@@ -53,30 +55,12 @@ export function createPing(
     }
   }
 
-  function pingOne(endpoint: WatchedEndpoint, deadlineMs: number): Promise<PingResult> {
-    const leftMs = deadlineMs - performance.now();
-    const { url } = endpoint;
-    if (leftMs <= 0) {
-      const outcome = { kind: 'unreachable', durationMs: 0, detail: 'timed out' } as const;
-      return Promise.resolve({ url, outcome });
-    }
-    announce(`Pinging ${url}`);
-    return new Promise((resolve) => {
-      sender.ping(endpoint, leftMs, (outcome) => resolve({ url, outcome }));
-    });
-  }
-
   return async (url, { tenant, signal }) => {
     const deadlineMs = performance.now() + timeoutMs;
     await refreshView(signal);
     const endpoints = select(view, url, tenant);
-    const results: PingResult[] = [];
-    const queue = endpoints.entries();
-    const work = async (): Promise<void> => {
-      for (const [index, endpoint] of queue) results[index] = await pingOne(endpoint, deadlineMs);
-    };
-    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, endpoints.length) }, work));
-    return results;
+    const outcomes = await pingAll(endpoints, { deadlineMs, signal });
+    return outcomes.map((outcome, index) => ({ url: endpoints[index]?.url ?? '', outcome }));
   };
 }
 

@@ -7,7 +7,7 @@ import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
 import { forgetIfIdle, markUnwritten, type EngineState } from './state.ts';
-import { settleUnsent } from './transitions.ts';
+import { cancel } from './transitions.ts';
 
 /**
  * Takes in that endpoints were registered, changed or unregistered. Deliveries that no subscription
@@ -66,7 +66,7 @@ function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): vo
   if (delivery.state === 'settled' || delivery.state === 'in_flight') return;
   const { view } = delivery.endpointLane.endpoint;
   if (view !== undefined && state.options.matches(view, delivery.event)) return;
-  settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
+  cancel(state, delivery, now);
 }
 
 function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {

@@ -6,7 +6,7 @@ import { isCallable, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
 import { measurePace } from './pace.ts';
 import { hold, type EngineState } from './state.ts';
-import { enqueue, follow, leaveToRow, settleUnsent } from './transitions.ts';
+import { cancel, enqueue, follow, leaveToRow, settleUnsent } from './transitions.ts';
 
 /** So many endpoints are looked at for a claim: there may be no room for any of them. */
 const LOOK_AT_MOST = 256;
@@ -171,7 +171,7 @@ function isCancelled({ options }: EngineState, { endpointLane, event }: Delivery
 function endIfOver(state: EngineState, delivery: Delivery, now: Now): void {
   const { event, ordered } = delivery;
   if (isCancelled(state, delivery)) {
-    settleUnsent(state, delivery, { settlement: 'cancelled', reason: 'unregistered', now });
+    cancel(state, delivery, now);
   } else if (ordered && now.wallMs - event.recordedAtMs > state.options.retentionMs) {
     settleUnsent(state, delivery, { settlement: 'dead', reason: 'waited too long', now });
   }

@@ -129,6 +129,13 @@ export function settleUnsent(
   settle(state, delivery);
 }
 
+/** Ends a delivery that no subscription of its endpoint matches any more. */
+export function cancel(state: EngineState, delivery: Delivery, now: Now): void {
+  const isGone = delivery.endpointLane.endpoint.view === undefined;
+  const reason = isGone ? 'unregistered' : 'no subscription matches';
+  settleUnsent(state, delivery, { settlement: 'cancelled', reason, now });
+}
+
 /** Lets an endpoint lag in a lane: what it had not sent becomes rows as progress passes. */
 export function lag(state: EngineState, endpointLane: EndpointLane, now: Now): void {
   if (endpointLane.mode === 'lagging') return;

@@ -35,6 +35,8 @@ export class Connection implements Carrier {
   private transport: Transport | undefined;
   private exchange: Exchange | undefined;
   private exchangesOnSocket = 0;
+  /** What had come when the last exchange was over; undefined while there is none that is. */
+  private bytesReadWhenFree: number | undefined;
 
   constructor(owner: ConnectionOwner) {
     this.owner = owner;
@@ -62,9 +64,15 @@ export class Connection implements Carrier {
     return this.transport?.bytesRead;
   }
 
+  /** Whether anything has come since it was released. */
+  get hasUnaskedBytes(): boolean {
+    return this.bytesReadWhenFree !== undefined && this.bytesReadWhenFree !== this.bytesRead;
+  }
+
   /** Carries an exchange. It must be free. */
   carry(exchange: Exchange): void {
     this.exchange = exchange;
+    this.bytesReadWhenFree = undefined;
     this.exchangesOnSocket += 1;
     exchange.carryBy(this);
     const { target, headers, body } = exchange.request;
@@ -73,8 +81,17 @@ export class Connection implements Carrier {
     this.client.dispatch({ method: 'POST', origin, path: target.path, headers, body }, exchange);
   }
 
+  /**
+   * A receiver that answers what it has not read gets no further request on this connection, or all
+   * that it does not read would be gathered here.
+   */
   release(): void {
+    if ((this.transport?.writableLength ?? 0) > 0) {
+      this.discard();
+      return;
+    }
     this.exchange = undefined;
+    this.bytesReadWhenFree = this.bytesRead;
     this.owner.onReleased(this);
   }
 

@@ -89,6 +89,22 @@ describe('connections', () => {
   });
 });
 
+describe('idle connections', () => {
+  test('to all origins together are closed, the longest idle first, when there are too many', async () => {
+    const sender = makeSender({ maxIdleConnections: 3 });
+    const first = await startReceiver(answerWith(OK));
+    const second = await startReceiver(answerWith(OK));
+    await Promise.all([post(sender, first.url), post(sender, first.url)]);
+    for (const { url } of [second, first, second])
+      expect(await post(sender, url)).toEqual(delivered);
+    expect([first.openConnections, second.openConnections]).toEqual([2, 1]);
+    await Promise.all([post(sender, second.url), post(sender, second.url)]);
+    await expect.poll(() => first.openConnections).toBe(1);
+    expect(await post(sender, first.url)).toEqual(delivered);
+    expect([first.connections, second.connections]).toEqual([2, 2]);
+  });
+});
+
 describe('a connection that the receiver closes just as it is used again', () => {
   test.each<[string, (socket: Socket) => void]>([
     ['politely', (socket) => socket.end()],

@@ -28,7 +28,14 @@ export type Connect = (
 ) => Transport | undefined;
 
 /** A socket, also one that does not exist yet. */
-export type Transport = Pick<Socket, 'bytesRead'> & { destroy(): unknown };
+export type Transport = Pick<Socket, 'bytesRead' | 'writableLength'> & { destroy(): unknown };
+
+/**
+ * How long an address is tried before the next one of the name is, if there is one: Node then gives the
+ * first one up for good. Its own 500 ms are too short for the other end of the world. The eight
+ * addresses that a name may have fit into the deadline.
+ */
+const ATTEMPT_TIMEOUT_MS = 2_000;
 
 /**
  * Makes the one way to a receiver. The address is checked here and nowhere later: scheme and port
@@ -45,6 +52,7 @@ export function createConnector(destinations: Destinations, maxSessions: number)
     lookup: createGuardedLookup(policy.addresses, lookup),
     maxCachedSessions: maxSessions,
     rejectUnauthorized: true,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
     // The deadline of the exchange covers connecting as well.
     timeout: 0,
   });

@@ -23,7 +23,15 @@ describe('the detail of a failure', () => {
     expect(describeFailure(error)).toEqual({ kind: 'unreachable', detail });
   });
 
-  test.each(['ENOTFOUND', 'ETIMEOUT', 'ECONNREFUSED', 'TOO_MANY_LOOKUPS'])(
+  test.each([
+    ['ETIMEDOUT', 'timed out (ETIMEDOUT)'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'timed out connecting (UND_ERR_CONNECT_TIMEOUT)'],
+  ])('says that the receiver did not answer in time: %s', (code, detail) => {
+    const error = Object.assign(new Error('text'), { code });
+    expect(describeFailure(error)).toEqual({ kind: 'unreachable', detail, timedOut: true });
+  });
+
+  test.each(['ENOTFOUND', 'ETIMEDOUT', 'ETIMEOUT', 'ECONNREFUSED', 'TOO_MANY_LOOKUPS'])(
     'tells a name that was not resolved from a receiver that was not reached: %s',
     (code) => {
       const error = new NameNotResolvedError('a.example', code);

@@ -17,6 +17,7 @@ const NAME = 'name not resolved';
 const PROXY = 'egress proxy failed';
 const NETWORK = 'network unreachable';
 const TIMED_OUT = 'timed out';
+const TIMED_OUT_CONNECTING = 'timed out connecting';
 const TLS = 'TLS failed';
 const TOO_LARGE = 'response headers too large';
 const UNNAMED = 'failed';
@@ -44,6 +45,8 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_HEADERS_OVERFLOW', TOO_LARGE],
   ['NOT_SENT', 'not sent'],
   ['ETIMEDOUT', TIMED_OUT],
+  // So undici calls it when an address of several was not connected to in time, and no other was.
+  ['UND_ERR_CONNECT_TIMEOUT', TIMED_OUT_CONNECTING],
   ['EHOSTUNREACH', NETWORK],
   ['ENETUNREACH', NETWORK],
   ['EHOSTDOWN', NETWORK],
@@ -81,7 +84,10 @@ export function describeFailure(error: Error): Failure {
     return { kind: 'refused', detail: `refused address (${error.message})` };
   }
   const cause = causeOf(error, code);
-  return { kind: 'unreachable', detail: code === undefined ? cause : `${cause} (${code})` };
+  const detail = code === undefined ? cause : `${cause} (${code})`;
+  return cause === TIMED_OUT || cause === TIMED_OUT_CONNECTING
+    ? { kind: 'unreachable', detail, timedOut: true }
+    : { kind: 'unreachable', detail };
 }
 
 /** Whether the receiver closed the connection, as far as can be seen. */

@@ -49,6 +49,7 @@ export function createLoopbackSender(
       maxResponseBytes: 16 * 1024,
       connectionsPerOrigin: 4,
       maxOrigins: 8,
+      maxIdleConnections: 64,
       ...limits,
     },
   );

@@ -3,12 +3,15 @@ import { Connection } from './connection.ts';
 import type { ConnectionOwner } from './connection.ts';
 import type { Connect } from './connector.ts';
 import type { Exchange } from './exchange.ts';
+import type { IdleConnections } from './idle-connections.ts';
 
 /** What a pool needs from its sender. */
 export interface OriginPoolOptions {
   readonly origin: string;
   readonly connect: Connect;
   readonly maxConnections: number;
+  /** Those of all pools. */
+  readonly idle: IdleConnections;
   /** Nothing is carried or waits any more, and a connection may be left to be used again. */
   readonly onIdle: (pool: OriginPool) => void;
   /** No connection is left either. */
@@ -43,9 +46,11 @@ export class OriginPool implements ConnectionOwner {
     const connection = this.free.pop() ?? this.open();
     if (connection === undefined) {
       this.waiting.push(exchange);
-    } else {
-      connection.carry(exchange);
+      return;
     }
+    this.options.idle.delete(connection);
+    if (connection.hasUnaskedBytes) connection.replace(exchange);
+    else connection.carry(exchange);
   }
 
   /** Closes all connections. */
@@ -60,11 +65,13 @@ export class OriginPool implements ConnectionOwner {
       return;
     }
     this.free.push(connection);
+    this.options.idle.add(connection);
     if (this.isIdle) this.options.onIdle(this);
   }
 
   onDiscarded(connection: Connection): void {
     this.connections.delete(connection);
+    this.options.idle.delete(connection);
     const index = this.free.indexOf(connection);
     if (index >= 0) this.free.splice(index, 1);
     const next = this.nextWaiting();

@@ -1,5 +1,6 @@
 import { createConnector } from './connector.ts';
 import { Exchange } from './exchange.ts';
+import { IdleConnections } from './idle-connections.ts';
 import { OriginPool } from './origin-pool.ts';
 import type { Log } from '@billhook/runtime';
 import type { AttemptOutcome } from '../engine/delivery.ts';
@@ -16,6 +17,8 @@ export interface SenderLimits {
   readonly connectionsPerOrigin: number;
   /** Origins whose connections are kept; beyond, those idle the longest are closed. */
   readonly maxOrigins: number;
+  /** Connections that carry nothing, to all origins; beyond, those idle the longest are closed. */
+  readonly maxIdleConnections: number;
 }
 
 export interface SenderDependencies extends Destinations {
@@ -54,6 +57,7 @@ class PooledSender implements Sender {
   private readonly pools = new Map<string, OriginPool>();
   /** Those among `pools` that carry nothing, the one that has been so the longest first. */
   private readonly idlePools = new Set<OriginPool>();
+  private readonly idle: IdleConnections;
   private readonly underWay = new Set<Exchange>();
   private checking: NodeJS.Timeout | undefined;
   private isClosed = false;
@@ -62,6 +66,7 @@ class PooledSender implements Sender {
   constructor(dependencies: SenderDependencies, limits: SenderLimits) {
     this.log = dependencies.log;
     this.limits = limits;
+    this.idle = new IdleConnections(limits.maxIdleConnections);
     this.connect = createConnector(dependencies, limits.maxOrigins);
   }
 
@@ -90,6 +95,7 @@ class PooledSender implements Sender {
     this.isClosed = true;
     for (const exchange of this.underWay) exchange.shutDown();
     for (const pool of this.pools.values()) pool.close();
+    this.idle.stop();
     clearInterval(this.checking);
     this.checking = undefined;
   }
@@ -126,6 +132,7 @@ class PooledSender implements Sender {
       origin,
       connect: this.connect,
       maxConnections: this.limits.connectionsPerOrigin,
+      idle: this.idle,
       onIdle: (idle) => this.idlePools.add(idle),
       onEmpty: (empty) => this.forget(empty),
     });

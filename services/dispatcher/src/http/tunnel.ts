@@ -72,6 +72,9 @@ export function createTunnelConnector(proxyUrl: string, deps: TunnelDependencies
       get bytesRead() {
         return socket?.bytesRead ?? 0;
       },
+      get writableLength() {
+        return socket?.writableLength ?? 0;
+      },
       destroy() {
         givenUp.abort();
         socket?.destroy();

@@ -2,7 +2,7 @@ import type { subscriptionV1 } from '@billhook/contracts';
 import { describe, expect, it, vi } from 'vitest';
 import { createContentReader } from './matched-event.ts';
 import type { MatchedEvent } from './matched-event.ts';
-import { endpoint, snapshot } from './messages.fixture.ts';
+import { changes, endpoint, snapshot } from './messages.fixture.ts';
 import { subscribes } from './subscribes.ts';
 import { createSubscriptionView } from './view.ts';
 import type { SubscriptionView } from './view.ts';
@@ -64,6 +64,22 @@ describe('a filter of a subscription', () => {
     expect(same?.changed).toEqual([]);
     expect(view.receive(snapshot(3, [endpoint(parts)]))?.changed).toHaveLength(1);
     expect(idsOf(view, eventOf('EUR'))).toEqual(['ep_1']);
+  });
+
+  it('is compiled once, however many endpoints have it, and in whatever messages they come', () => {
+    const other = { 'data.currency': 'EUR' };
+    const view = viewOf(
+      endpoint({ endpointId: 'ep_1', events: { invoice_paid: 1, '*': 1 }, filter: dollars }),
+      endpoint({ endpointId: 'ep_2', events: { '*': 1 }, filter: other }),
+    );
+    const added = endpoint({ endpointId: 'ep_3', events: { '*': 1 }, filter: dollars });
+    view.receive(changes(2, [added]));
+    const filters = [...view.endpoints()].flatMap(({ subscriptions }) =>
+      subscriptions.map(({ filter }) => filter),
+    );
+    expect(filters).toHaveLength(4);
+    expect(new Set(filters).size).toBe(2);
+    expect(idsOf(view, eventOf('USD'))).toEqual(['ep_1', 'ep_3']);
   });
 
   it('that this version cannot read holds everything back, and settles nothing', () => {

@@ -1,5 +1,6 @@
 import type { subscriptionV1 } from '@billhook/contracts';
 import { createEndpointIndex } from './endpoint-index.ts';
+import { createFilterReader } from './filter-reader.ts';
 import type { MatchedEvent } from './matched-event.ts';
 import { parseEndpoint, WatchProtocolError } from './watched-endpoint.ts';
 import type { WatchedEndpoint } from './watched-endpoint.ts';
@@ -43,11 +44,13 @@ export function createSubscriptionView(): SubscriptionView {
   let endpoints = new Map<string, WatchedEndpoint>();
   let index = createEndpointIndex();
   let incoming: Map<string, WatchedEndpoint> | undefined;
+  const readFilter = createFilterReader();
+  const parse = (message: subscriptionV1.WatchedEndpoint) => parseEndpoint(message, readFilter);
 
   function applySnapshot(chunk: subscriptionV1.SnapshotChunk): ViewChanges | undefined {
     if (chunk.first) incoming = new Map();
     if (incoming === undefined) throw new WatchProtocolError('a snapshot began in its middle');
-    for (const endpoint of chunk.endpoints.map(parseEndpoint)) {
+    for (const endpoint of chunk.endpoints.map(parse)) {
       incoming.set(endpoint.endpointId, endpoint);
     }
     if (!chunk.last) return undefined;
@@ -65,7 +68,7 @@ export function createSubscriptionView(): SubscriptionView {
     if (incoming !== undefined) throw new WatchProtocolError('a snapshot was not completed');
     const next = Number(message.revision);
     if (next < revision) throw new WatchProtocolError(`revision ${next} follows ${revision}`);
-    const changed = message.endpoints.map(parseEndpoint);
+    const changed = message.endpoints.map(parse);
     const removed = message.removedEndpointIds.flatMap((id) => endpoints.get(id) ?? []);
     for (const endpoint of removed) remove(endpoint);
     for (const endpoint of changed) {

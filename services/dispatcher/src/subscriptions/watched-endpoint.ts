@@ -1,7 +1,7 @@
 import { readDurationMs, subscriptionV1 } from '@billhook/contracts';
 import type { Duration, Timestamp } from '@billhook/contracts';
-import { parseFilter } from '@billhook/filters';
 import type { Filter } from '@billhook/filters';
+import type { ReadFilter } from './filter-reader.ts';
 
 /** An endpoint as the dispatcher needs it. */
 export interface WatchedEndpoint {
@@ -44,12 +44,15 @@ export class WatchProtocolError extends Error {
 }
 
 /**
- * Reads an endpoint from a message. Its filters are compiled here, once for as long as it does not
- * change.
+ * Reads an endpoint from a message. Its filters are compiled here, at most once for as long as it does
+ * not change.
  *
  * @throws WatchProtocolError when a time is missing, or a time-out is none.
  */
-export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedEndpoint {
+export function parseEndpoint(
+  message: subscriptionV1.WatchedEndpoint,
+  readFilter: ReadFilter,
+): WatchedEndpoint {
   const { tenant, endpointId, url, encryptedHeaders } = message;
   const filters = message.subscriptions.map(({ filter }) => readFilter(filter));
   return {
@@ -78,16 +81,6 @@ export function parseEndpoint(message: subscriptionV1.WatchedEndpoint): WatchedE
     timeoutMs: message.timeout && toTimeoutMs(message.timeout, endpointId),
     maxInFlight: message.maxInFlight,
   };
-}
-
-/**
- * A filter that this version cannot read holds everything for the endpoint back, as a state does
- * that it does not know: what waits is judged again by a version that can.
- */
-function readFilter(text: string): Filter | 'unknown' | undefined {
-  if (text === '') return undefined;
-  const parsed = parseFilter(text);
-  return parsed.kind === 'valid' ? parsed.filter : 'unknown';
 }
 
 /** A state that this version does not know holds deliveries back rather than send or lose them. */

@@ -38,6 +38,7 @@ describe('a JSON body', () => {
     ['['.repeat(30_000) + ']'.repeat(30_000), 'json_too_deep'],
     ['['.repeat(60_000), 'invalid_json'],
     ['{"a":1e999}', 'number_too_large'],
+    ['0.12345678901234567', 'number_not_exact'],
   ])('such as %.40j is refused as %s', (text, code) => {
     expect(codeOf(Buffer.from(text))).toBe(code);
   });

@@ -1,5 +1,5 @@
-import { parseJson } from '@billhook/json';
-import type { JsonFault } from '@billhook/json';
+import { parseJson, writePlace } from '@billhook/json';
+import type { JsonFault, Place } from '@billhook/json';
 import { Problem } from './problem.ts';
 
 /** Deeper than any body that the gateway takes, so that nesting costs nobody anything. */
@@ -10,8 +10,8 @@ const MAX_QUOTED_FIELD_LENGTH = 64;
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads a body as strictly as RFC 8259 allows: UTF-8 without a byte order mark, no field twice, and
- * no deep nesting. A field named `__proto__` is a field like any other, and unknown.
+ * Reads a body as strictly as RFC 8259 allows: UTF-8 without a byte order mark, no field twice, no
+ * deep nesting, and no number that would be rounded. A field named `__proto__` is a field like any other, and unknown.
  *
  * @throws Problem with the code of what is wrong.
  */
@@ -74,6 +74,18 @@ function toProblem(fault: JsonFault): Problem {
       return new Problem(
         'number_too_large',
         'A number is larger than a double can be. Send a smaller one, or a text.',
+        { field: fieldAt(fault.place) },
+      );
+    case 'number_not_exact':
+      return new Problem(
+        'number_not_exact',
+        'A number would be rounded, because a double does not hold it. Send at most 15 digits, or a text.',
+        { field: fieldAt(fault.place) },
       );
   }
+}
+
+/** Where a value stands in the body, such as `filter["data.amount"]`; undefined for all of it. */
+function fieldAt(place: Place): string | undefined {
+  return place.length === 0 ? undefined : writePlace(place).replace(/^\./, '');
 }

@@ -31,6 +31,7 @@ export const problemKinds = {
   json_too_deep: { status: 400, title: 'The JSON is nested too deeply' },
   duplicate_field: { status: 400, title: 'A field is given twice' },
   number_too_large: { status: 400, title: 'A number is too large' },
+  number_not_exact: { status: 400, title: 'A number would be rounded' },
 
   // The fields.
   wrong_type: { status: 400, title: 'A value has the wrong type' },

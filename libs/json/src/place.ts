@@ -1,10 +1,10 @@
-/** Where something stands in a filter: names of fields, and places in lists. */
+/** Where something stands in a JSON value: names of fields, and places in lists. */
 export type Place = readonly (string | number)[];
 
 const MAX_QUOTED_CHARACTERS = 64;
 const PLAIN_NAME = /^[A-Za-z_]\w*$/;
 
-/** Writes a place, to stand behind the name of what holds the filter: `.and[0]["data.amount"]`. */
+/** Writes a place, to stand behind the name of what holds the value: `.and[0]["data.amount"]`. */
 export function writePlace(place: Place): string {
   return place.map(writeStep).join('');
 }
