@@ -1,7 +1,6 @@
 import { invoiceEventsV1 } from '@billhook/contracts';
 import type { LogRecord } from '@billhook/event-log';
 import { createLog } from '@billhook/runtime';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect, test } from 'vitest';
 
 import type { Refill } from '../engine/effect.ts';
@@ -11,6 +10,8 @@ import { createRefiller } from './refiller.ts';
 
 const EVENTS = 600;
 const ENDPOINTS = 600;
+/** Other things that happen while they are judged: far less than there are. */
+const LEAST_TURNS = 5;
 const { signal } = new AbortController();
 
 const CREATED = invoiceEventsV1.InvoiceEvent.encode({
@@ -58,21 +59,23 @@ test('costly filters are judged a little at a time, by endpoints as they then ar
     limit: EVENTS,
     endpointIds: new Set(ids),
   };
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  delay.enable();
-  const startedAtMs = performance.now();
+  let turns = 0;
+  let counting = setImmediate(function count() {
+    turns += 1;
+    counting = setImmediate(count);
+  });
   const refilling = refiller([refill], signal);
   setImmediate(() => view.receive(changes(2, [], ['ep_0'])));
   const [refilled] = await refilling;
-  const tookMs = performance.now() - startedAtMs;
-  delay.disable();
+  clearImmediate(counting);
   const matched = refilled?.events.map(({ endpoints: each }) => each.length) ?? [];
   expect(matched).toHaveLength(EVENTS);
-  expect([matched[0], matched.at(-1)]).toEqual([ENDPOINTS, ENDPOINTS - 1]);
+  expect(matched.at(-1)).toBe(ENDPOINTS - 1);
   expect(refilled?.events.map(({ event }) => event.position)).toEqual(
     slice.events.map(({ position }) => position),
   );
-  expect(delay.max / 1e6).toBeLessThan(tookMs / 4);
+  // All at once would be one turn, whatever the machine does beside it.
+  expect(turns).toBeGreaterThan(LEAST_TURNS);
 });
 
 function recordAt(position: number): LogRecord {
