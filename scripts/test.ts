@@ -20,7 +20,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 
 /** The projects of vitest.config.ts that run side by side. */
-const groups = [['cluster', 'kafka'], ['end-to-end'], ['unit', 'integration']];
+const groups = [['cluster', 'kafka', 'unit'], ['end-to-end'], ['integration']];
 
 const REPORT_OPTION = '--outputFile.json=';
 
