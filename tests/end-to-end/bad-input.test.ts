@@ -175,7 +175,8 @@ test('nothing that a caller may name gets a header of its own into a webhook', a
       endpoints.register(`a${line}`, receiver.url, 'default'),
       endpoints.register('a', `${receiver.url}${line}`, 'default'),
     ];
-    for (const call of calls) expect(await outcomeOf(call)).toMatch(/^INVALID_ARGUMENT /);
+    const outcomes = await Promise.all(calls.map((call) => outcomeOf(call)));
+    for (const outcome of outcomes) expect(outcome).toMatch(/^INVALID_ARGUMENT /);
     for (const text of [{ requestId: line }, { description: line }]) {
       await outcomeOf(invoices.create({ amount, ...text }));
     }
