@@ -1,5 +1,5 @@
 import type { Bound, Condition, RangeOperator, Scalar, Test } from './condition.ts';
-import { createTimeReader } from './time.ts';
+import { readSameTimeMs } from './time.ts';
 
 /** What a filter judges: the body of a webhook, decoded. */
 export interface FilteredEvent {
@@ -8,9 +8,6 @@ export interface FilteredEvent {
 }
 
 type Judge<Judged> = (judged: Judged) => boolean;
-
-/** Shared by all filters: an event is judged by one after the other. */
-const readTimeMs = createTimeReader();
 
 /** Makes the function that says whether a condition holds of an event. It never throws. */
 export function compile(condition: Condition): Judge<FilteredEvent> {
@@ -67,7 +64,7 @@ function compileRange(operator: RangeOperator, bound: Bound): Judge<unknown> {
     return (value) => typeof value === 'number' && compare[operator](value, bound.value);
   }
   return (value) => {
-    const timeMs = typeof value === 'string' ? readTimeMs(value) : undefined;
+    const timeMs = typeof value === 'string' ? readSameTimeMs(value) : undefined;
     return timeMs !== undefined && compare[operator](timeMs, bound.timeMs);
   };
 }

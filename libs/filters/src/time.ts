@@ -1,8 +1,10 @@
+import { remember } from '@billhook/runtime';
+
 /** A time after RFC 3339. */
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 const MAX_TIME_CHARACTERS = '2024-04-15T00:00:00.000000000+00:00'.length;
 
-/** How many texts a reader remembers: an event has a few, which many tests look at in a row. */
+/** An event has a few texts, which the tests of all filters look at in a row. */
 const MAX_REMEMBERED = 16;
 
 /**
@@ -20,16 +22,10 @@ export function readTimeMs(text: string): number | undefined {
   return date.getUTCDate() === Number(day) && !Number.isNaN(timeMs) ? timeMs : undefined;
 }
 
-/** Makes a reader as `readTimeMs` that reads once what it is given again and again. */
-export function createTimeReader(): typeof readTimeMs {
-  const known = new Map<string, number | undefined>();
-  return (text) => {
-    if (text.length > MAX_TIME_CHARACTERS) return undefined;
-    const remembered = known.get(text);
-    if (remembered !== undefined || known.has(text)) return remembered;
-    const timeMs = readTimeMs(text);
-    if (known.size >= MAX_REMEMBERED) known.clear();
-    known.set(text, timeMs);
-    return timeMs;
-  };
+const readLately = remember(readTimeMs, MAX_REMEMBERED);
+
+/** Reads a time like `readTimeMs`, and does not read again what it is given again and again. */
+export function readSameTimeMs(text: string): number | undefined {
+  // Nothing long is a time, and none is kept.
+  return text.length > MAX_TIME_CHARACTERS ? undefined : readLately(text);
 }

@@ -8,5 +8,6 @@ export { createLog } from './log.ts';
 export type { Log } from './log.ts';
 export { runProcess } from './process.ts';
 export type { ProcessConfiguration, ProcessOptions, RunningService, Stoppable } from './process.ts';
+export { remember } from './remember.ts';
 export { describeSettings, readSettings } from './settings.ts';
 export type { SettingDescription, Settings } from './settings.ts';

@@ -1,5 +1,6 @@
 import { parseFilter } from '@billhook/filters';
 import type { Filter } from '@billhook/filters';
+import { remember } from '@billhook/runtime';
 
 /** How many filters are remembered. An endpoint keeps its own, also when they are forgotten here. */
 const MAX_REMEMBERED = 1_000;
@@ -14,15 +15,9 @@ export type ReadFilter = (text: string) => Filter | 'unknown' | undefined;
 
 /** Makes a reader that gives the same text the same filter: many endpoints may have one of a few. */
 export function createFilterReader(): ReadFilter {
-  const known = new Map<string, Filter | 'unknown'>();
-  return (text) => {
+  return remember((text) => {
     if (text === '') return undefined;
-    const remembered = known.get(text);
-    if (remembered !== undefined) return remembered;
     const parsed = parseFilter(text);
-    const filter = parsed.kind === 'valid' ? parsed.filter : 'unknown';
-    if (known.size >= MAX_REMEMBERED) known.clear();
-    known.set(text, filter);
-    return filter;
-  };
+    return parsed.kind === 'valid' ? parsed.filter : 'unknown';
+  }, MAX_REMEMBERED);
 }

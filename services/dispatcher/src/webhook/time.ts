@@ -1,3 +1,4 @@
+import { remember } from '@billhook/runtime';
 import { UnknownEventError } from './unknown-event-error.ts';
 import type { Timestamp } from '@billhook/contracts';
 
@@ -8,23 +9,15 @@ const MAX_NANOS = 999_999_999;
 const MIN_SECONDS = -62_135_596_800n;
 const MAX_SECONDS = 253_402_300_799n;
 
-/** Texts of times that were written lately: an event has the same time for all its endpoints. */
-const known = new Map<number, string>();
-const MOST_KNOWN = 1_024;
+/** An event has the same time for all its endpoints. */
+const MAX_REMEMBERED = 1_024;
 
 /**
  * Writes a time after RFC 3339 in UTC: without a fraction on the full second, else with three digits.
  *
  * @param timeMs milliseconds since 1970, within the years 1 to 9999.
  */
-export function formatTime(timeMs: number): string {
-  const text = known.get(timeMs);
-  if (text !== undefined) return text;
-  if (known.size >= MOST_KNOWN) known.clear();
-  const written = writeTime(timeMs);
-  known.set(timeMs, written);
-  return written;
-}
+export const formatTime = remember(writeTime, MAX_REMEMBERED);
 
 function writeTime(timeMs: number): string {
   const text = new Date(timeMs).toISOString();
