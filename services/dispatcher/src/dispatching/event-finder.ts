@@ -1,15 +1,11 @@
-import type { EventLogReader, LaneSlice, LogRecord } from '@billhook/event-log';
+import type { LaneSlice, LogRecord } from '@billhook/event-log';
+
+import { LOOK_EVERY_MS, SEARCH_TIMEOUT_MS, type LateReader } from './late-reader.ts';
 
 /** Where an event stands. */
 export interface EventPlace {
   readonly lane: number;
   readonly position: number;
-}
-
-/** A reader that is opened when it is first needed. */
-export interface LateReader {
-  get(): Promise<EventLogReader>;
-  close(): Promise<void>;
 }
 
 /** Finds single events. */
@@ -19,9 +15,6 @@ export interface EventFinder {
   close(): Promise<void>;
 }
 
-/** A log may have to search for its place first. */
-const FIND_TIMEOUT_MS = 5_000;
-const LOOK_EVERY_MS = 250;
 /** Events that stand so near to each other are read together. */
 const READ_TOGETHER = 100;
 
@@ -56,7 +49,7 @@ export function createEventFinder(reader: LateReader): EventFinder {
   }
 
   async function findRound(round: readonly Wanted[]): Promise<void> {
-    const limit = AbortSignal.any([closing.signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]);
+    const limit = AbortSignal.any([closing.signal, AbortSignal.timeout(SEARCH_TIMEOUT_MS)]);
     let missing = withoutAborted(round);
     try {
       const log = await reader.get();

@@ -1,6 +1,7 @@
 import type { EventLogReader, LaneRequest, LaneSlice, LogRecord } from '@billhook/event-log';
 
-import { createEventFinder, type EventPlace, type LateReader } from './event-finder.ts';
+import { createEventFinder, type EventPlace } from './event-finder.ts';
+import { LOOK_EVERY_MS, openLate, SEARCH_TIMEOUT_MS } from './late-reader.ts';
 
 /** Reads events at any position, without disturbing who follows the lanes. */
 export interface EventLookup {
@@ -15,10 +16,6 @@ export interface EventLookup {
   close(): Promise<void>;
 }
 
-/** A log may have to search for its place first. */
-const READ_TIMEOUT_MS = 5_000;
-const LOOK_EVERY_MS = 250;
-
 /**
  * Makes the look-up. Lanes are read, and events found, by a reader each, so that thousands of events
  * that somebody wants again hold up nobody who reads on.
@@ -31,7 +28,7 @@ export function createEventLookup(open: () => Promise<EventLogReader>): EventLoo
   let last: Promise<unknown> = Promise.resolve();
 
   async function read(requests: readonly LaneRequest[], signal: AbortSignal) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(SEARCH_TIMEOUT_MS)]);
     const log = await reader.get();
     for (;;) {
       const slices = await log.read(requests, signal);
@@ -54,24 +51,6 @@ export function createEventLookup(open: () => Promise<EventLogReader>): EventLoo
       await finder.close();
       await last;
       await reader.close();
-    },
-  };
-}
-
-function openLate(open: () => Promise<EventLogReader>): LateReader {
-  let opened: Promise<EventLogReader> | undefined;
-  return {
-    async get() {
-      opened ??= open();
-      try {
-        return await opened;
-      } catch (error) {
-        opened = undefined;
-        throw error;
-      }
-    },
-    async close() {
-      await opened?.then((log) => log.close());
     },
   };
 }
