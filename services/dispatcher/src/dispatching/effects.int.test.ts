@@ -6,8 +6,8 @@ import { createPool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { expect, onTestFinished, test, vi } from 'vitest';
 
+import { optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
-import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { createDeliveryMetrics } from '../metrics/delivery-metrics.ts';
 import { createRecorder } from '../postgres/recorder.ts';
 import { createSubscriptionClient, type SubscriptionClient } from '../subscriptions/grpc-source.ts';
@@ -74,16 +74,7 @@ test('an endpoint that answered 410 stands as the view shows it once it is curre
   );
   const view = Promise.withResolvers<void>();
   const ended = new AbortController();
-  const engine = new Engine({
-    retryScheduleMs: [],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0,
-    revision: () => 1,
-    view: () => undefined,
-    matches: () => true,
-  });
+  const engine = new Engine(optionsOf());
   const changed = vi.spyOn(engine, 'endpointsChanged');
   const carryOut = createEffects(
     {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import type { Effect } from '../engine/effect.ts';
+import { gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
-import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { createEngineLoop, type EngineLoop } from './engine-loop.ts';
 
 const loops: EngineLoop[] = [];
@@ -13,16 +13,7 @@ afterEach(() => {
 });
 
 function start(carryOut: (effect: Effect) => void = () => undefined): EngineLoop {
-  const engine = new Engine({
-    retryScheduleMs: [1_000],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0,
-    revision: () => 1,
-    view: () => undefined,
-    matches: () => true,
-  });
+  const engine = new Engine(optionsOf());
   const loop = createEngineLoop(engine, carryOut);
   loops.push(loop);
   return loop;
@@ -76,19 +67,7 @@ describe('the loop around the engine', () => {
       throw new Error('not carried out');
     });
     loop.input((engine, now) => {
-      engine.laneGained(
-        {
-          lane: 0,
-          epoch: 1,
-          progress: 0,
-          mark: undefined,
-          settledAhead: [],
-          parked: [],
-          cursors: [],
-          lateAnswers: [],
-        },
-        now,
-      );
+      engine.laneGained(gainedLane(0), now);
       engine.drain(now);
     });
     expect(uncaught).toThrow('not carried out');

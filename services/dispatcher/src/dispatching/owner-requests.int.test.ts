@@ -7,9 +7,9 @@ import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
+import { gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { OwnerRequest } from '../engine/effect.ts';
-import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { addLanes } from '../postgres/lanes.ts';
 import { migrations, SCHEMA } from '../postgres/migrations.ts';
 import { insertRequests } from '../postgres/requests.ts';
@@ -61,36 +61,13 @@ async function withRequests(
   lookup: EventLookup,
   work: (requested: readonly OwnerRequest[]) => Promise<void>,
 ): Promise<void> {
-  const engine = new Engine({
-    retryScheduleMs: [],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0,
-    revision: () => 1,
-    view: () => undefined,
-    matches: () => true,
-  });
+  const engine = new Engine(optionsOf());
   const requested: OwnerRequest[] = [];
   vi.spyOn(engine, 'requested').mockImplementation((requests) => void requested.push(...requests));
   const loop = createEngineLoop(engine, () => undefined);
   await vi.waitFor(() => expect(leases.held().size).toBe(1), 10_000);
   const epoch = leases.held().get(LANE) ?? 0;
-  loop.input((it, now) =>
-    it.laneGained(
-      {
-        lane: LANE,
-        epoch,
-        progress: 0,
-        mark: undefined,
-        settledAhead: [],
-        parked: [],
-        cursors: [],
-        lateAnswers: [],
-      },
-      now,
-    ),
-  );
+  loop.input((it, now) => it.laneGained(gainedLane(LANE, { epoch }), now));
   const ended = new AbortController();
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import type { LogEvent } from '../engine/delivery.ts';
+import { eventAt, gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { createSubscriptionView } from '../subscriptions/view.ts';
@@ -14,11 +15,15 @@ const { signal } = new AbortController();
 const loops: EngineLoop[] = [];
 
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const loop of loops.splice(0)) loop.stop();
 });
 
 describe('slices', () => {
   test('are handed over at once when they are quick to match', async () => {
+    // However busy the machine is, no time passes.
+    const nowMs = performance.now();
+    vi.spyOn(performance, 'now').mockReturnValue(nowMs);
     const { loop, matchAll, matched } = start({ eventTakesMs: 0 });
     const matching = matchAll(slices(), signal);
     expect(readPositions(loop)).toEqual(LANES.map(() => EVENTS));
@@ -82,21 +87,12 @@ interface Started {
 
 /** Starts an engine that has the lanes, and a view that takes its time. */
 function start(options: { readonly eventTakesMs: number; readonly maxHeld?: number }): Started {
-  const limits = { ...DEFAULT_LIMITS, maxHeld: options.maxHeld ?? DEFAULT_LIMITS.maxHeld };
-  const engine = new Engine({
-    retryScheduleMs: [1_000],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits,
-    random: () => 0,
-    revision: () => 1,
-    view: () => undefined,
-    matches: () => true,
-  });
+  const { maxHeld = DEFAULT_LIMITS.maxHeld } = options;
+  const engine = new Engine(optionsOf({ limits: { maxHeld } }));
   const loop = createEngineLoop(engine, () => undefined);
   loops.push(loop);
   loop.input((it, now) => {
-    for (const lane of LANES) it.laneGained({ ...NOTHING, lane, epoch: 1 }, now);
+    for (const lane of LANES) it.laneGained(gainedLane(lane), now);
   });
   const matched: number[] = [];
   const view = {
@@ -111,15 +107,6 @@ function start(options: { readonly eventTakesMs: number; readonly maxHeld?: numb
   return { loop, matchAll: createSliceMatcher({ view, loop }), matched };
 }
 
-const NOTHING = {
-  progress: 0,
-  mark: undefined,
-  settledAhead: [],
-  parked: [],
-  cursors: [],
-  lateAnswers: [],
-} as const;
-
 function readPositions(loop: EngineLoop): number[] {
   return loop.engine.lanes().map(({ readPosition }) => readPosition);
 }
@@ -127,22 +114,6 @@ function readPositions(loop: EngineLoop): number[] {
 function slices(): DecodedSlice[] {
   return LANES.map((lane) => ({
     request: { lane, epoch: 1, after: 0, mark: undefined, limit: EVENTS },
-    events: Array.from({ length: EVENTS }, (_, index) => eventAt(lane, index + 1)),
+    events: Array.from({ length: EVENTS }, (_, index) => eventAt(index + 1, { lane })),
   }));
-}
-
-function eventAt(lane: number, position: number): LogEvent {
-  return {
-    lane,
-    position,
-    id: `evt_${position.toString().padStart(32, '0')}`,
-    tenant: 'default',
-    invoiceId: `invoice-${lane}`,
-    sequence: position,
-    type: 'invoice_created',
-    recordedAtMs: 10,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.from('{}'),
-  };
 }

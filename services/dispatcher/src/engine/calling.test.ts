@@ -4,30 +4,16 @@ import { learn } from './calling.ts';
 import { takeChanges } from './changes.ts';
 import type { AttemptOutcome } from './delivery.ts';
 import type { Endpoint, EndpointView } from './endpoint.ts';
+import { optionsOf, viewOf } from './engine.fixture.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createState, endpointOf, type EngineState } from './state.ts';
 
 const NOW = { wallMs: 1_000_000, monotonicMs: 5_000 };
 
-const VIEW: EndpointView = {
-  endpointId: 'ep_1',
-  tenant: 'one',
-  state: 'active',
-  url: 'http://host/one',
-  origin: 'http://host',
-};
+const VIEW = viewOf('ep_1', { url: 'http://host/one' });
 
 function start(views: ReadonlyMap<string, EndpointView>): EngineState {
-  return createState({
-    retryScheduleMs: [],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0.5,
-    revision: () => 1,
-    view: (endpointId) => views.get(endpointId),
-    matches: () => true,
-  });
+  return createState(optionsOf({ view: (endpointId) => views.get(endpointId) }));
 }
 
 /** Lets an endpoint, whose last answer was a failure, give one more answer. */

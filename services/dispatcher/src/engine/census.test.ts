@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 
-import type { Delivery, LogEvent } from './delivery.ts';
+import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
+import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
 import { Engine } from './engine.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 
@@ -11,62 +12,30 @@ function at(ms: number): Now {
   return { wallMs: 1_000_000 + ms, monotonicMs: ms };
 }
 
-function eventAt(position: number): LogEvent {
-  return {
-    lane: 0,
-    position,
-    id: `evt_${position}`,
-    tenant: 'default',
-    invoiceId: `invoice-${position}`,
-    sequence: 1,
-    type: 'invoice_created',
-    recordedAtMs: 1_000_000,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.alloc(BODY_BYTES),
-  };
-}
-
 const views = new Map(
-  ['ep_well', 'ep_broken', 'ep_full'].map((endpointId) => [
-    endpointId,
-    {
-      endpointId,
-      tenant: 'default',
-      state: 'active' as const,
-      url: 'http://one/',
-      origin: 'http://one',
-    },
-  ]),
+  ['ep_well', 'ep_broken', 'ep_full'].map((endpointId) => [endpointId, viewOf(endpointId)]),
 );
 
 /** An engine with one lane, in which two endpoints have rows, and one of them a cursor. */
 function startEngine(): Engine {
-  const engine = new Engine({
-    retryScheduleMs: [60_000],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 86_400_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0,
-    revision: () => 1,
-    view: (endpointId) => views.get(endpointId),
-    matches: () => true,
-  });
+  const engine = new Engine(
+    optionsOf({
+      retryScheduleMs: [60_000],
+      retentionMs: 86_400_000,
+      random: () => 0,
+      view: (endpointId) => views.get(endpointId),
+    }),
+  );
   engine.leaseExtended(Infinity, at(0));
   engine.laneGained(
-    {
-      lane: 0,
-      epoch: 1,
+    gainedLane(0, {
       progress: 100,
-      mark: undefined,
-      settledAhead: [],
       parked: [
         { endpointId: 'ep_broken', rows: 3, nextDueAtMs: undefined },
         { endpointId: 'ep_full', rows: 1_000, nextDueAtMs: undefined },
       ],
       cursors: [{ endpointId: 'ep_full', cursor: { position: 50, mark: undefined } }],
-      lateAnswers: [],
-    },
+    }),
     at(0),
   );
   return engine;
@@ -75,7 +44,7 @@ function startEngine(): Engine {
 function read(engine: Engine, positions: readonly number[], endpointId: string): Delivery[] {
   const view = views.get(endpointId);
   const events = positions.map((position) => ({
-    event: eventAt(position),
+    event: eventAt(position, { body: Buffer.alloc(BODY_BYTES) }),
     endpoints: view === undefined ? [] : [view],
   }));
   engine.eventsRead([{ lane: 0, epoch: 1, events }], at(10));

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimResult, Effect, Now } from './effect.ts';
 import type { EndpointView } from './endpoint.ts';
+import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
 import { Engine } from './engine.ts';
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 import type { Recording } from './recording.ts';
@@ -43,43 +44,29 @@ class Backlog {
         const { tenant, rateLimitPerSecond } = group;
         const endpointId = `ep_${nth}_${index}`;
         const origin = `http://${endpointId}`;
-        const address = { url: origin, origin };
-        const view = {
-          endpointId,
-          tenant,
-          state: 'active' as const,
-          ...address,
-          rateLimitPerSecond,
-        };
+        const view = viewOf(endpointId, { tenant, url: origin, origin, rateLimitPerSecond });
         return { ...group, view, left: group.rows, sent: 0 };
       }),
     );
     const byId = new Map(this.endpoints.map((endpoint) => [endpoint.view.endpointId, endpoint]));
     this.find = (endpointId) => byId.get(endpointId);
-    this.engine = new Engine({
-      retryScheduleMs: [60_000],
-      deliveryTimeoutMs: 15_000,
-      retentionMs: 86_400_000,
-      limits: { ...DEFAULT_LIMITS, ...limits },
-      random: () => 0.5,
-      revision: () => 1,
-      view: (endpointId) => byId.get(endpointId)?.view,
-      matches: () => true,
-    });
+    this.engine = new Engine(
+      optionsOf({
+        retryScheduleMs: [60_000],
+        deliveryTimeoutMs: 15_000,
+        retentionMs: 86_400_000,
+        limits,
+        view: (endpointId) => byId.get(endpointId)?.view,
+      }),
+    );
     this.engine.leaseExtended(Infinity, this.now());
     this.engine.laneGained(
-      {
-        lane: 0,
-        epoch: 1,
+      gainedLane(0, {
         progress: 1_000_000,
-        mark: undefined,
-        settledAhead: [],
         parked: this.endpoints.map(({ view: { endpointId }, rows }) => {
           return { endpointId, rows, nextDueAtMs: 0 };
         }),
-        cursors: [],
-        lateAnswers: [],
-      },
+      }),
       this.now(),
     );
   }
@@ -149,19 +136,8 @@ class Backlog {
     if (endpoint === undefined) throw new Error('Rows of somebody else were asked for.');
     const rows = Array.from({ length: Math.min(claim.limit, endpoint.left) }, (_, nth) => {
       const position = endpoint.left - nth;
-      const event = {
-        lane: 0,
-        position,
-        id: `evt_${position}`,
-        tenant: endpoint.tenant,
-        invoiceId: `invoice-${position}`,
-        sequence: 1,
-        type: 'invoice_created',
-        recordedAtMs: 1_000_000,
-        traceparent: undefined,
-        offset: undefined,
-        body: endpoint.body ?? BODY,
-      };
+      const { tenant, body = BODY } = endpoint;
+      const event = eventAt(position, { tenant, body });
       return { event, follows: false, attempt: 0, inFlight: false, ordered: true };
     });
     endpoint.left -= rows.length;

@@ -1,67 +1,24 @@
 import { expect, test } from 'vitest';
 
 import type { Now } from './effect.ts';
+import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
 import { Engine } from './engine.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 
 const NOW: Now = { wallMs: 1_000_000, monotonicMs: 5_000 };
 const LANES = 4;
-const VIEW = {
-  endpointId: 'ep_1',
-  tenant: 'one',
-  state: 'active',
-  url: 'http://host/',
-  origin: 'http://host',
-} as const;
 
 /** An engine that owns some lanes, and may read all of them. */
 function startEngine(): Engine {
-  const engine = new Engine({
-    retryScheduleMs: [],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: DEFAULT_LIMITS,
-    random: () => 0.5,
-    revision: () => 1,
-    view: (endpointId) => ({ ...VIEW, endpointId }),
-    matches: () => true,
-  });
-  for (let lane = 0; lane < LANES; lane += 1) {
-    engine.laneGained(
-      {
-        lane,
-        epoch: 1,
-        progress: 0,
-        mark: undefined,
-        settledAhead: [],
-        parked: [],
-        cursors: [],
-        lateAnswers: [],
-      },
-      NOW,
-    );
-  }
+  const engine = new Engine(optionsOf({ view: viewOf }));
+  for (let lane = 0; lane < LANES; lane += 1) engine.laneGained(gainedLane(lane), NOW);
   return engine;
 }
 
 /** Takes in an event of the first lane that so many endpoints match. */
 function read(engine: Engine, position: number, endpoints: number): void {
-  const event = {
-    lane: 0,
-    position,
-    id: `evt_${position}`,
-    tenant: 'one',
-    invoiceId: `invoice-${position}`,
-    sequence: 1,
-    type: 'invoice_created',
-    recordedAtMs: NOW.wallMs,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.alloc(2),
-  };
-  const matched = Array.from({ length: endpoints }, (_, nth) => {
-    return { ...VIEW, endpointId: `ep_${nth}` };
-  });
+  const event = eventAt(position);
+  const matched = Array.from({ length: endpoints }, (_, nth) => viewOf(`ep_${nth}`));
   engine.eventsRead([{ lane: 0, epoch: 1, events: [{ event, endpoints: matched }] }], NOW);
 }
 

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
 
 import { refillSoon } from './cursors.ts';
-import type { LogEvent } from './delivery.ts';
+import { eventAt, optionsOf, viewOf } from './engine.fixture.ts';
 import { createLaneWindow } from './lane-window.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import type { EngineLimits } from './limits.ts';
 import { refillDue, takeRefilled } from './refilling.ts';
 import { createState, endpointLaneOf, type EngineState } from './state.ts';
 
@@ -11,40 +11,9 @@ const LANES = 3;
 const ENDPOINTS = 100;
 const NOW = { wallMs: 1_000, monotonicMs: 1_000 };
 
-function eventAt(position: number): LogEvent {
-  return {
-    lane: 0,
-    position,
-    id: `evt_${position}`,
-    tenant: 'one',
-    invoiceId: `invoice-${position}`,
-    sequence: 1,
-    type: 'invoice_created',
-    recordedAtMs: NOW.wallMs,
-    traceparent: undefined,
-    offset: undefined,
-    body: Buffer.alloc(2),
-  };
-}
-
 /** Lanes in which progress is at 10, and endpoints that keep a cursor in each. */
-function startState(cursor: number, limits: Partial<typeof DEFAULT_LIMITS> = {}): EngineState {
-  const state = createState({
-    retryScheduleMs: [],
-    deliveryTimeoutMs: 1_000,
-    retentionMs: 1_000,
-    limits: { ...DEFAULT_LIMITS, ...limits },
-    random: () => 0.5,
-    revision: () => 1,
-    view: (endpointId) => ({
-      endpointId,
-      tenant: 'one',
-      state: 'active',
-      url: 'http://host/',
-      origin: 'http://host',
-    }),
-    matches: () => true,
-  });
+function startState(cursor: number, limits: Partial<EngineLimits> = {}): EngineState {
+  const state = createState(optionsOf({ limits, view: viewOf }));
   for (let lane = 0; lane < LANES; lane += 1) {
     const start = { lane, epoch: 1, progress: 10, mark: undefined, settledAhead: [] };
     const window = createLaneWindow(start);

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 
 import type { Delivery } from './delivery.ts';
 import type { Now } from './effect.ts';
+import { eventAt, optionsOf, viewOf } from './engine.fixture.ts';
 import type { Endpoint, EndpointView } from './endpoint.ts';
 import { createLaneWindow } from './lane-window.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import type { EngineLimits } from './limits.ts';
 import { createDelivery } from './matching.ts';
 import { nextToSend, noteBegin, noteEnd, TURN_CREDIT } from './scheduling.ts';
 import { createState, endpointLaneOf, endpointOf } from './state.ts';
@@ -42,26 +43,17 @@ class Table {
   private readonly window;
   private readonly gone = new Set<Endpoint>();
 
-  constructor(setups: readonly Setup[], overrides: Partial<typeof DEFAULT_LIMITS & View> = {}) {
+  constructor(setups: readonly Setup[], overrides: Partial<EngineLimits & View> = {}) {
     const { rateLimitPerSecond, origin, ...limits } = overrides;
     const views = new Map<string, EndpointView>(
       setups.map(({ tenant }, index) => {
         const endpointId = `ep_${index}`;
         const at = origin ?? `http://host-${index}`;
-        const view = { endpointId, tenant, state: 'active' as const, url: at, origin: at };
-        return [endpointId, { ...view, rateLimitPerSecond }];
+        const view = viewOf(endpointId, { tenant, url: at, origin: at, rateLimitPerSecond });
+        return [endpointId, view];
       }),
     );
-    this.state = createState({
-      retryScheduleMs: [],
-      deliveryTimeoutMs: 1_000,
-      retentionMs: 1_000,
-      limits: { ...DEFAULT_LIMITS, ...limits },
-      random: () => 0.5,
-      revision: () => 1,
-      view: (endpointId) => views.get(endpointId),
-      matches: () => true,
-    });
+    this.state = createState(optionsOf({ limits, view: (endpointId) => views.get(endpointId) }));
     this.window = createLaneWindow({
       lane: 0,
       epoch: 1,
@@ -125,19 +117,7 @@ class Table {
 
   private create(endpoint: Endpoint, bytes: number): Delivery {
     const endpointLane = endpointLaneOf(this.state, endpoint.id, this.window);
-    const event = {
-      lane: 0,
-      position: 1,
-      id: 'evt_1',
-      tenant: 'default',
-      invoiceId: 'invoice',
-      sequence: 1,
-      type: 'invoice_created',
-      recordedAtMs: 0,
-      traceparent: undefined,
-      offset: undefined,
-      body: BODY.subarray(0, bytes),
-    };
+    const event = eventAt(1, { body: BODY.subarray(0, bytes) });
     const entry = { position: 1, before: undefined, deliveries: [], open: 0, readAtMs: 0 };
     return createDelivery({ event, endpointLane, entry }, this.now);
   }
