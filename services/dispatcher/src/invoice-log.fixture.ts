@@ -1,4 +1,3 @@
-import { invoiceEventsV1 } from '@billhook/contracts';
 import {
   createEventStore,
   eventStoreMigrations,
@@ -8,6 +7,8 @@ import {
 } from '@billhook/event-store';
 import { createPool, migrate } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
+
+import { INVOICE_CREATED } from './created-invoice.fixture.ts';
 
 const SCHEMA = 'invoice';
 const REQUEST_ID_RETENTION_MS = 60_000;
@@ -31,7 +32,10 @@ export async function startInvoiceLog(
   const store = createEventStore({ pool, log: deps.log, aggregate: onlyCreated() }, options);
   return {
     async append(streamId) {
-      await store.execute({ command: { tenant: 'default', streamId }, bytes: CREATED.length });
+      await store.execute({
+        command: { tenant: 'default', streamId },
+        bytes: INVOICE_CREATED.length,
+      });
     },
     async stop() {
       await store.stop();
@@ -40,17 +44,6 @@ export async function startInvoiceLog(
     },
   };
 }
-
-const CREATED = invoiceEventsV1.InvoiceEvent.encode({
-  change: {
-    $case: 'created',
-    value: {
-      amount: { currencyCode: 'USD', units: 200n, nanos: 0 },
-      dueDate: undefined,
-      description: undefined,
-    },
-  },
-}).finish();
 
 /** Every command appends an event; what it says does not matter here. */
 function onlyCreated(): Aggregate<Stream, Map<string, number>, number> {
@@ -61,7 +54,7 @@ function onlyCreated(): Aggregate<Stream, Map<string, number>, number> {
     decide(known, { streamId }) {
       const version = (known.get(streamId) ?? 0) + 1;
       known.set(streamId, version);
-      const events = [{ type: 'invoice_created', data: CREATED }];
+      const events = [{ type: 'invoice_created', data: INVOICE_CREATED }];
       return { kind: 'accepted', events, answer: version };
     },
     save: () => [],

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 
-import { createPool, migrate, type Pool } from '@billhook/postgres';
+import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
-import { migrations, SCHEMA } from '../postgres/migrations.ts';
 import {
   createGrpcSource,
   createSubscriptionClient,
   type SubscriptionClient,
 } from '../subscriptions/grpc-source.ts';
+import { openTables } from '../postgres/tables.fixture.ts';
 import { endpoint } from '../subscriptions/messages.fixture.ts';
 import {
   startSubscriptionSet,
@@ -35,9 +35,7 @@ let health: EndpointHealth;
 let endpointId: string;
 
 beforeAll(async () => {
-  const { connectionString } = database;
-  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 2, log });
-  await migrate(pool, { schema: SCHEMA, migrations });
+  pool = await openTables(database.connectionString, 2);
   set = await startSubscriptionSet();
   client = createSubscriptionClient(`127.0.0.1:${set.port}`);
   view = createSubscriptionView();

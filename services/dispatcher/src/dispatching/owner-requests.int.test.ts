@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { EventLogReader, LogRecord } from '@billhook/event-log';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
-import { createPool, migrate, type Pool } from '@billhook/postgres';
+import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -11,8 +11,9 @@ import { gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { OwnerRequest } from '../engine/effect.ts';
 import { addLanes } from '../postgres/lanes.ts';
-import { migrations, SCHEMA } from '../postgres/migrations.ts';
+import { SCHEMA } from '../postgres/migrations.ts';
 import { insertRequests } from '../postgres/requests.ts';
+import { openTables } from '../postgres/tables.fixture.ts';
 import { createEngineLoop } from './engine-loop.ts';
 import { createEventLookup, type EventLookup } from './event-lookup.ts';
 import { createOwnerRequests } from './owner-requests.ts';
@@ -25,9 +26,7 @@ let pool: Pool;
 let leases: LaneLeases;
 
 beforeAll(async () => {
-  const { connectionString } = database;
-  pool = createPool({ connectionString, applicationName: 'test', maxConnections: 4, log });
-  await migrate(pool, { schema: SCHEMA, migrations });
+  pool = await openTables(database.connectionString, 4);
   await addLanes(pool, 1);
   leases = createLaneLeases(
     { pool, log, monotonicMs: () => performance.now() },

@@ -1,8 +1,8 @@
-import { invoiceEventsV1 } from '@billhook/contracts';
 import type { LogRecord } from '@billhook/event-log';
 import { createLog } from '@billhook/runtime';
 import { expect, test } from 'vitest';
 
+import { INVOICE_CREATED } from '../created-invoice.fixture.ts';
 import type { Refill } from '../engine/effect.ts';
 import { changes, endpoint, snapshot } from '../subscriptions/messages.fixture.ts';
 import { createSubscriptionView } from '../subscriptions/view.ts';
@@ -13,17 +13,6 @@ const ENDPOINTS = 600;
 /** Other things that happen while they are judged: far less than there are. */
 const LEAST_TURNS = 5;
 const { signal } = new AbortController();
-
-const CREATED = invoiceEventsV1.InvoiceEvent.encode({
-  change: {
-    $case: 'created',
-    value: {
-      amount: { currencyCode: 'USD', units: 200n, nanos: 0 },
-      dueDate: undefined,
-      description: undefined,
-    },
-  },
-}).finish();
 
 /** As many tests as fit into a filter, of which only the last one holds. */
 const COSTLY = {
@@ -87,7 +76,7 @@ function recordAt(position: number): LogRecord {
     streamId: 'invoice-1',
     version: position,
     type: 'invoice_created',
-    data: Buffer.from(CREATED),
+    data: Buffer.from(INVOICE_CREATED),
     recordedAtMs: 10,
     traceparent: undefined,
     offset: undefined,

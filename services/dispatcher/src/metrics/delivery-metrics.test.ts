@@ -2,25 +2,15 @@ import { createMonitoring } from '@billhook/metrics';
 import { expect, test } from 'vitest';
 
 import type { AttemptOutcome, Delivery, Settlement } from '../engine/delivery.ts';
+import { eventAt } from '../engine/engine.fixture.ts';
 import { createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
-import type { AttemptRecord, LaneRecording } from '../engine/recording.ts';
+import type { AttemptRecord } from '../engine/recording.ts';
+import { recordingOf } from '../postgres/recording.fixture.ts';
 import { createDeliveryMetrics } from './delivery-metrics.ts';
 
-const event = {
-  lane: 0,
-  position: 1,
-  id: 'evt_1',
-  tenant: 'default',
-  invoiceId: 'a',
-  sequence: 1,
-  type: 'invoice_created',
-  recordedAtMs: Date.now() - 2_000,
-  traceparent: undefined,
-  offset: undefined,
-  body: Buffer.from('{}'),
-};
+const event = eventAt(1, { recordedAtMs: Date.now() - 2_000 });
 const window = createLaneWindow({
   lane: 0,
   epoch: 1,
@@ -50,28 +40,6 @@ function attemptOf(settlement: Settlement | undefined): AttemptRecord {
   const endpointId = 'ep_1';
   const of = { event, endpointId, attempt: 1, startedAtMs: 0, revision: 0 };
   return { ...of, outcome: undefined, reason: undefined, settlement };
-}
-
-function recordingOf(lane: number, written: Partial<LaneRecording>): LaneRecording {
-  return {
-    lane,
-    epoch: 1,
-    progress: 1,
-    mark: undefined,
-    settledAhead: [],
-    attempts: [],
-    settledRows: [],
-    retriedRows: [],
-    parkedRows: [],
-    movedCursors: [],
-    cancelEndpoints: [],
-    expireEndpoints: [],
-    expireBeforeMs: 0,
-    carriedOut: [],
-    answersTaken: [],
-    listEndpoints: [],
-    ...written,
-  };
 }
 
 /** The lines of the metrics that begin with a name, and are not 0. */
@@ -110,8 +78,8 @@ test('what a recording settled and wrote counts, but not where it was refused', 
   const attempts = [attemptOf('delivered'), attemptOf('dead'), attemptOf(undefined)];
   const row = { position: 1, endpointId: 'ep_1' };
   const lanes = [
-    recordingOf(0, { attempts, settledRows: [row], answersTaken: ['x'] }),
-    recordingOf(1, { attempts }),
+    recordingOf({ lane: 0, attempts, settledRows: [row], answersTaken: ['x'] }),
+    recordingOf({ lane: 1, attempts }),
   ];
   metrics.recorded(
     { number: 1, lanes },

@@ -1,11 +1,8 @@
-import { createPool, migrate, transaction, type Pool } from '@billhook/postgres';
-import { createLog } from '@billhook/runtime';
+import { transaction, type Pool } from '@billhook/postgres';
 import { startPostgresProxy, useTestDatabase, type PostgresProxy } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { LaneRecorded, LaneRecording, ParkedRow } from '../engine/recording.ts';
-import { addLanes } from './lanes.ts';
-import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
 import {
   ENDPOINT,
@@ -15,6 +12,7 @@ import {
   parked,
   recordingOf,
 } from './recording.fixture.ts';
+import { emptyTables, openTables } from './tables.fixture.ts';
 
 const database = useTestDatabase();
 const LANES = 4;
@@ -26,20 +24,10 @@ let pool: Pool;
 
 beforeAll(async () => {
   proxy = await startPostgresProxy(database.connectionString);
-  pool = createPool({
-    connectionString: proxy.connectionString,
-    applicationName: 'test',
-    maxConnections: 1,
-    log: createLog({ level: 'silent', service: 'test' }),
-  });
-  await migrate(pool, { schema: SCHEMA, migrations });
+  pool = await openTables(proxy.connectionString, 1);
 });
 
-beforeEach(async () => {
-  await pool.query(`truncate dispatcher.parked, dispatcher.parked_event, dispatcher.attempt,
-    dispatcher.lane_progress`);
-  await addLanes(pool, LANES);
-});
+beforeEach(() => emptyTables(pool, LANES));
 
 afterAll(async () => {
   await pool.end();

@@ -1,15 +1,14 @@
-import { createPool, migrate, transaction, type Pool } from '@billhook/postgres';
-import { createLog } from '@billhook/runtime';
+import { transaction, type Pool } from '@billhook/postgres';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import type { LaneRecording } from '../engine/recording.ts';
 import { readDueRows } from './claim.ts';
 import { addLanes } from './lanes.ts';
-import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
 import { claimOf, NOW_MS, recordingOf } from './recording.fixture.ts';
 import { readStatus } from './standings.ts';
+import { openTables } from './tables.fixture.ts';
 
 /** What is read when very many rows wait is counted: it hardly depends on the machine. */
 const database = useTestDatabase();
@@ -19,13 +18,7 @@ const ROWS_PER_ENDPOINT = 120;
 let pool: Pool;
 
 beforeAll(async () => {
-  pool = createPool({
-    connectionString: database.connectionString,
-    applicationName: 'test',
-    maxConnections: 1,
-    log: createLog({ level: 'silent', service: 'test' }),
-  });
-  await migrate(pool, { schema: SCHEMA, migrations });
+  pool = await openTables(database.connectionString, 1);
   await addLanes(pool, LANES);
   // What is committed later than it is answered cannot be marked as seen by all yet.
   await pool.query('set synchronous_commit = on');

@@ -1,5 +1,4 @@
-import { createPool, migrate, transaction, type Pool } from '@billhook/postgres';
-import { createLog } from '@billhook/runtime';
+import { transaction, type Pool } from '@billhook/postgres';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -8,7 +7,6 @@ import type { AttemptRecord, LaneRecorded, LaneRecording } from '../engine/recor
 import { readDueRows } from './claim.ts';
 import { getDelivery, listDeliveries } from './deliveries.ts';
 import { addLanes, loadLane, wasRecorded } from './lanes.ts';
-import { migrations, SCHEMA } from './migrations.ts';
 import { writeRecording } from './record.ts';
 import {
   claimOf,
@@ -21,25 +19,16 @@ import {
   recordingOf,
 } from './recording.fixture.ts';
 import { insertRequests, readRequests } from './requests.ts';
+import { emptyTables, openTables } from './tables.fixture.ts';
 
 const database = useTestDatabase();
 let pool: Pool;
 
 beforeAll(async () => {
-  pool = createPool({
-    connectionString: database.connectionString,
-    applicationName: 'test',
-    maxConnections: 4,
-    log: createLog({ level: 'silent', service: 'test' }),
-  });
-  await migrate(pool, { schema: SCHEMA, migrations });
+  pool = await openTables(database.connectionString, 4);
 });
 
-beforeEach(async () => {
-  await pool.query(`truncate dispatcher.parked, dispatcher.parked_event, dispatcher.attempt,
-    dispatcher.lane_progress, dispatcher.owner_request`);
-  await addLanes(pool, 4);
-});
+beforeEach(() => emptyTables(pool, 4));
 
 afterAll(() => pool.end());
 
