@@ -43,10 +43,12 @@ export function createSliceMatcher(deps: {
   function handOver(slices: readonly Matching[]): void {
     const handed = slices.map(({ request, matched }) => ({ ...request, events: matched }));
     loop.input((engine, now) => engine.eventsRead(handed, now));
-    const lanes = loop.engine.lanes();
-    for (const slice of slices) {
-      slice.matched = [];
-      if (!isWaitedFor(slice, lanes)) slice.done = slice.events.length;
+    for (const slice of slices) slice.matched = [];
+    const left = slices.filter(isLeft);
+    if (left.length === 0) return;
+    const standings = new Map(loop.engine.lanes().map((standing) => [standing.lane, standing]));
+    for (const slice of left) {
+      if (!isWaitedFor(slice, standings.get(slice.request.lane))) slice.done = slice.events.length;
     }
   }
 
@@ -65,14 +67,19 @@ export function createSliceMatcher(deps: {
 
 /** Gives those of which something is left, each in turn, so that no lane waits for all of another. */
 function* alternate(slices: readonly Matching[]): Generator<Matching> {
-  const isLeft = ({ events, done }: Matching): boolean => done < events.length;
   for (let left = slices; left.length > 0; left = left.filter(isLeft)) {
     for (const slice of left) if (isLeft(slice)) yield slice;
   }
 }
 
+function isLeft({ events, done }: Matching): boolean {
+  return done < events.length;
+}
+
 /** Whether the engine still has the lane, and has taken in all of it that was matched. */
-function isWaitedFor({ request, events, done }: Matching, lanes: readonly LaneStanding[]): boolean {
-  const standing = lanes.find(({ lane }) => lane === request.lane);
+function isWaitedFor(
+  { request, events, done }: Matching,
+  standing: LaneStanding | undefined,
+): boolean {
   return standing?.epoch === request.epoch && standing.readPosition + 1 === events[done]?.position;
 }
