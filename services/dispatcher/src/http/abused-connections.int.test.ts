@@ -2,10 +2,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { startConnectProxy } from './connect-proxy.ts';
 import { BODY, createLoopbackSender, startRawReceiver } from './loopback.ts';
 import { createTarget } from './target.ts';
 import type { AttemptOutcome } from '../engine/delivery.ts';
-import type { RawReceiver } from './loopback.ts';
+import type { LoopbackDestinations, RawReceiver } from './loopback.ts';
 import type { Sender } from './sender.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
@@ -20,24 +21,30 @@ describe('a receiver that answers without reading the request', () => {
   const LARGE = Buffer.alloc(256 * 1024, 'x');
   const POSTS = 100;
 
-  test('gets another connection, so that what it does not read is not gathered', async () => {
-    const sockets = collectSockets();
-    const receiver = await receive((socket) => {
-      socket.pause();
-      const timer = setInterval(() => socket.write(OK), 5);
-      socket.on('close', () => clearInterval(timer));
-    });
-    const sender = makeSender();
-    let mostUnwritten = 0;
-    for (let count = 0; count < POSTS; count += 1) {
-      const outcome = await post(sender, receiver.url, LARGE);
-      expect(outcome).toMatchObject({ kind: 'delivered', status: 200 });
-      const unwritten = sockets.map(({ writableLength }) => writableLength);
-      mostUnwritten = Math.max(mostUnwritten, ...unwritten);
-    }
-    expect(receiver.connections).toBeGreaterThan(1);
-    expect(mostUnwritten).toBeLessThan(2 * LARGE.length);
-  });
+  test.each<[string, () => Promise<Sender>]>([
+    ['directly', async () => makeSender()],
+    ['through a proxy', makeSenderBehindProxy],
+  ])(
+    'gets another connection, %s, and what it does not read is not gathered',
+    async (_way, make) => {
+      const sockets = collectSockets();
+      const receiver = await receive((socket) => {
+        socket.pause();
+        const timer = setInterval(() => socket.write(OK), 5);
+        socket.on('close', () => clearInterval(timer));
+      });
+      const sender = await make();
+      let mostUnwritten = 0;
+      for (let count = 0; count < POSTS; count += 1) {
+        const outcome = await post(sender, receiver.url, LARGE);
+        expect(outcome).toMatchObject({ kind: 'delivered', status: 200 });
+        const unwritten = sockets.map(({ writableLength }) => writableLength);
+        mostUnwritten = Math.max(mostUnwritten, ...unwritten);
+      }
+      expect(receiver.connections).toBeGreaterThan(1);
+      expect(mostUnwritten).toBeLessThan(2 * LARGE.length);
+    },
+  );
 });
 
 describe('a receiver that sends what nobody asked for, though HTTP allows it', () => {
@@ -82,8 +89,14 @@ function collectSockets(): readonly Socket[] {
   return sockets;
 }
 
-function makeSender(): Sender {
-  const sender = createLoopbackSender();
+async function makeSenderBehindProxy(): Promise<Sender> {
+  const proxy = await startConnectProxy();
+  cleanUps.push(() => proxy.close());
+  return makeSender({ egressProxy: proxy.url });
+}
+
+function makeSender(destinations: LoopbackDestinations = {}): Sender {
+  const sender = createLoopbackSender({}, destinations);
   cleanUps.push(() => sender.destroy());
   return sender;
 }
