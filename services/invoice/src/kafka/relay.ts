@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLogReader } from '@billhook/event-log';
-import { createPartitionProducer, type Kafka } from '@billhook/kafka';
+import { createPartitionProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
@@ -38,6 +38,7 @@ export interface RelayDependencies {
   readonly kafka: Kafka;
   /** To look at the topic with: it gives up soon, so that it can be said that no broker answers. */
   readonly looking: Kafka;
+  readonly keeper: TopicKeeper;
   readonly log: Log;
   /** Must go on while the process is stopped, as `performance.now` does. */
   readonly monotonicMs: () => number;
@@ -54,7 +55,7 @@ export async function startRelay(
   deps: RelayDependencies,
   options: { readonly topic: string; readonly lanes: number },
 ): Promise<Relay> {
-  const { leases, kafka, looking, log } = deps;
+  const { leases, kafka, looking, keeper, log } = deps;
   const { topic } = options;
   const led = new Map<number, LedLane>();
   const stopping = new AbortController();
@@ -62,6 +63,7 @@ export async function startRelay(
   const watch = createTopicWatch(
     {
       kafka: looking,
+      keeper,
       led,
       log,
       checker: createLaneChecker({ ...deps, kafka: looking, topic }),
