@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmin, createKafkaClient, createPartitionProducer } from '@billhook/kafka';
 import { encodeRecord } from '@billhook/event-log';
 import { createLog } from '@billhook/runtime';
@@ -13,6 +14,20 @@ import {
 } from './relay.fixture.ts';
 
 const WAIT = { timeout: 30_000, interval: 50 };
+/** A lane that is halted is looked at again every 3 s. */
+const ANOTHER_LOOK_MS = 4_000;
+const CLOSE_GAP = `do $$
+  declare behind record;
+  begin
+    for behind in
+      select event.position from invoice.event join invoice.relay_cursor as cursor using (lane)
+      where lane = 2 and event.position > cursor.position order by event.position
+    loop
+      update invoice.event set position = position - 1
+      where lane = 2 and position = behind.position;
+    end loop;
+    update invoice.lane set position = position - 1 where lane = 2;
+  end $$`;
 const KEEP_EVERYTHING = ['retention.ms', 'retention.bytes'].map((name) => ({ name, value: '-1' }));
 const log = createLog({ level: 'silent', service: 'test' });
 
@@ -161,11 +176,32 @@ describeKafka('the relay', (brokers) => {
     await store.pool.query('update invoice.relay_cursor set position = position - 1');
     await store.pool.query('update invoice.relay_cursor set kafka_offset = kafka_offset - 1');
     const relay = await start();
-    await vi.waitFor(() => {
-      const halted = relay.state().lanes.filter(({ haltReason }) => haltReason !== undefined);
-      expect(halted.map(({ lane }) => lane)).toEqual([2]);
-    }, WAIT);
+    await vi.waitFor(() => expect(haltedLanesOf(relay)).toEqual([2]), WAIT);
     expect(countOf(await readTopic(kafka, topic))).toBe(40);
+  });
+
+  test('a lane that is halted says so once, and once that it is relayed again', async () => {
+    await store.append(40);
+    const relay = await start();
+    await relayed(relay);
+    const error = vi.spyOn(relay.log, 'error');
+    const info = vi.spyOn(relay.log, 'info');
+    // What is to be sent next is missing in the store.
+    await store.pool.query('update invoice.lane set position = position + 1 where lane = 2');
+    await store.append(40);
+    await vi.waitFor(() => expect(haltedLanesOf(relay)).toEqual([2]), WAIT);
+    await sleep(ANOTHER_LOOK_MS);
+    expect(haltedLanesOf(relay)).toEqual([2]);
+    expect(error.mock.calls).toEqual([
+      [expect.objectContaining({ lane: 2 }), 'a lane is not relayed any more: nothing is skipped'],
+    ]);
+    expect(info).not.toHaveBeenCalled();
+    await store.pool.query(CLOSE_GAP);
+    await relayed(relay);
+    await sleep(ANOTHER_LOOK_MS);
+    expect(info.mock.calls).toEqual([[{ lane: 2 }, 'the lane is relayed again']]);
+    expect(error).toHaveBeenCalledTimes(1);
+    expect(haltedLanesOf(relay)).toEqual([]);
   });
 
   test('a batch stays below its bytes, whatever the events are', async () => {
@@ -173,6 +209,11 @@ describeKafka('the relay', (brokers) => {
     expect(countOf(await relayed(await start()))).toBe(60);
   });
 });
+
+function haltedLanesOf(relay: TestRelay): readonly number[] {
+  const halted = relay.state().lanes.filter(({ haltReason }) => haltReason !== undefined);
+  return halted.map(({ lane }) => lane);
+}
 
 /** Says whether the ids stand there in this order, with anything in between. */
 function hasInOrder(records: readonly { readonly id: string }[], ids: readonly string[]): boolean {
