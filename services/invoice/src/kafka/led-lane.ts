@@ -26,6 +26,8 @@ export interface LedLane {
   cursor: RelayCursor;
   /** Why it is halted, in words; it stays until something of the lane could be read to be sent. */
   haltReason: string | undefined;
+  /** Whether its partition lost the beginning of the lane; it is relayed all the same. */
+  lacksBeginning: boolean;
   /**
    * Where a batch came to lie that was sent after the partition had become shorter: what precedes it may
    * be missing. Undefined while none is known.

@@ -12,6 +12,7 @@ import {
   type TestRelay,
   type TestStore,
 } from './relay.fixture.ts';
+import { problemOf } from './relay-metrics.ts';
 
 const WAIT = { timeout: 30_000, interval: 50 };
 /** A lane that is halted is looked at again every 3 s. */
@@ -203,6 +204,31 @@ describeKafka('the relay', (brokers) => {
     expect(error).toHaveBeenCalledTimes(1);
     expect(haltedLanesOf(relay)).toEqual([]);
   });
+
+  test.each(['while it is relayed', 'while nobody relays it'])(
+    'a topic that loses the beginning of a lane %s is told, until it is made anew',
+    async (when) => {
+      await store.append(100);
+      const before = await start();
+      await relayed(before);
+      if (when === 'while nobody relays it') await before.stop(5_000);
+      await withAdmin(async (admin) => {
+        // KafkaJS deletes from topics only that it has heard of.
+        await admin.fetchTopicOffsets(topic);
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '3' }] });
+      });
+      const relay = when === 'while nobody relays it' ? await start() : before;
+      await vi.waitFor(() => {
+        expect(problemOf(relay)).toMatch(/^the topic lost the beginning of lane 1: delete /);
+      }, WAIT);
+      await store.append(10);
+      await vi.waitFor(async () => expect(await relay.readLag()).toBe(0), WAIT);
+      expect(problemOf(relay)).toBeDefined();
+      await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+      await vi.waitFor(() => expect(problemOf(relay)).toBeUndefined(), WAIT);
+      await relayed(relay);
+    },
+  );
 
   test('a batch stays below its bytes, whatever the events are', async () => {
     await store.append(60, 60 * 1024);

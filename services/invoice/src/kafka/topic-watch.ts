@@ -3,6 +3,7 @@ import { createAdmin, readEnds, type Admin, type Kafka, type TopicKeeper } from 
 import { ConfigurationError, type Log } from '@billhook/runtime';
 import type { LaneChecker } from './check-lanes.ts';
 import type { LedLane } from './led-lane.ts';
+import { noteBeginning } from './lost-beginning.ts';
 
 /** What is known of Kafka and the topic. */
 export type TopicState =
@@ -55,6 +56,10 @@ export function createTopicWatch(
       isPrepared = false;
       const found = ends === undefined ? 'is missing' : `has ${ends.length} partitions`;
       throw new Error(`the topic ${topic} ${found}`);
+    }
+    for (const [lane, cursor] of cursors) {
+      const ofLane = ends[lane.lane];
+      if (ofLane !== undefined) noteBeginning(lane, { ends: ofLane, cursor }, log);
     }
     const doubtful = seen.filter((lane) => {
       if (lane.phase === 'unchecked' || lane.phase === 'halted') return true;
