@@ -5,7 +5,7 @@ import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { createKafkaClient } from './client.ts';
 import { createPartitionProducer } from './partition-producer.ts';
 import { openTopicConsumer } from './topic-consumer.ts';
-import { createAdmin, prepareTopic } from './topic.ts';
+import { createAdmin, createTopicKeeper } from './topic.ts';
 
 const log = createLog({ level: 'silent', service: 'test' });
 const COUNT = 3_000;
@@ -19,7 +19,8 @@ describeKafka('the consumer of a topic', (brokers) => {
     const admin = createAdmin(kafka);
     await admin.connect();
     const { signal } = new AbortController();
-    await prepareTopic(admin, { topic, partitions: 2, maxMessageBytes: 1_000 }, { log, signal });
+    const options = { topic, partitions: 2, maxMessageBytes: 1_000 };
+    await createTopicKeeper({ log }, options).prepare(admin, signal);
     await admin.disconnect();
     for (const partition of [0, 1]) {
       const producer = createPartitionProducer(kafka, { topic, partition });

@@ -41,42 +41,59 @@ export function createAdmin(kafka: Kafka): Admin {
   return kafka.admin({ retry: { ...RETRY, retries: ADMIN_RETRIES } });
 }
 
-/**
- * Makes the topic if it is missing, and checks the one that is there. Several processes may do so at
- * once.
- *
- * @param admin is connected.
- * @throws ConfigurationError with one sentence when the topic cannot carry the lanes as it is.
- */
-export async function prepareTopic(
-  admin: Admin,
+/** Keeps the topic as it must be. */
+export interface TopicKeeper {
+  /**
+   * Makes the topic if it is missing, and checks the one that is there. Several processes may do so at
+   * once.
+   *
+   * @param admin is connected.
+   * @throws ConfigurationError with one sentence when the topic cannot carry the lanes as it is.
+   */
+  prepare(admin: Admin, signal: AbortSignal): Promise<void>;
+}
+
+/** Makes the keeper; what it warns of is said again only when it has changed. */
+export function createTopicKeeper(
+  { log }: { readonly log: Log },
   options: TopicOptions,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
-): Promise<void> {
+): TopicKeeper {
   const { topic } = options;
-  if (!(await admin.listTopics()).includes(topic)) {
-    await createTopic(admin, options);
-    log.info({ topic, partitions: options.partitions }, 'the topic was missing and is made');
+  let warnedOf: string | undefined;
+
+  function judgeReplication(replicas: number, minInSyncReplicas: number): void {
+    const isSafe = replicas >= SAFE_REPLICAS && minInSyncReplicas >= SAFE_IN_SYNC_REPLICAS;
+    const found = isSafe ? undefined : `${replicas} ${minInSyncReplicas}`;
+    if (found !== undefined && found !== warnedOf) {
+      log.warn(
+        { topic, replicas, minInSyncReplicas },
+        'the topic may lose events with a broker: ' +
+          `${SAFE_REPLICAS} replicas with min.insync.replicas=${SAFE_IN_SYNC_REPLICAS} would not`,
+      );
+    }
+    warnedOf = found;
   }
-  const partitions = await waitForLeaders(admin, topic, signal);
-  if (partitions.length !== options.partitions) {
-    throw new ConfigurationError(
-      `The topic ${topic} has ${partitions.length} partitions, but there are ` +
-        `${options.partitions} lanes (BILLHOOK_LANES): name another topic in BILLHOOK_KAFKA_TOPIC, ` +
-        'which is made as it must be.',
-    );
-  }
-  const settings = await readSettingsOf(admin, topic);
-  checkSettings(settings, options);
-  const replicas = Math.min(...partitions.map(({ replicas: { length } }) => length));
-  const inSync = Number(settings.get('min.insync.replicas') ?? 1);
-  if (replicas < SAFE_REPLICAS || inSync < SAFE_IN_SYNC_REPLICAS) {
-    log.warn(
-      { topic, replicas, minInSyncReplicas: inSync },
-      'the topic may lose events with a broker: ' +
-        `${SAFE_REPLICAS} replicas with min.insync.replicas=${SAFE_IN_SYNC_REPLICAS} would not`,
-    );
-  }
+
+  return {
+    async prepare(admin, signal) {
+      if (!(await admin.listTopics()).includes(topic)) {
+        await createTopic(admin, options);
+        log.info({ topic, partitions: options.partitions }, 'the topic was missing and is made');
+      }
+      const partitions = await waitForLeaders(admin, topic, signal);
+      if (partitions.length !== options.partitions) {
+        throw new ConfigurationError(
+          `The topic ${topic} has ${partitions.length} partitions, but there are ` +
+            `${options.partitions} lanes (BILLHOOK_LANES): name another topic in ` +
+            'BILLHOOK_KAFKA_TOPIC, which is made as it must be.',
+        );
+      }
+      const settings = await readSettingsOf(admin, topic);
+      checkSettings(settings, options);
+      const replicas = Math.min(...partitions.map((each) => each.replicas.length));
+      judgeReplication(replicas, Number(settings.get('min.insync.replicas') ?? 1));
+    },
+  };
 }
 
 async function createTopic(admin: Admin, options: TopicOptions): Promise<void> {

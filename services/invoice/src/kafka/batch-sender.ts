@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkSlice, encodeRecord, type EventLogReader, type LogRecord } from '@billhook/event-log';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Log } from '@billhook/runtime';
-import { MAX_BATCH_EVENTS, takeBatch, type LedLane } from './led-lane.ts';
+import { goOn, halt, MAX_BATCH_EVENTS, takeBatch, type LedLane } from './led-lane.ts';
 
 /** Sends what follows the cursors of idle lanes, each lane for itself. */
 export interface BatchSender {
@@ -78,22 +78,15 @@ export function createBatchSender(deps: {
       if (position !== slice.after) continue;
       const known = id === undefined ? undefined : { position, id };
       const checked = checkSlice(known, slice, (record) => record);
+      if (checked.kind === 'continuous') goOn(lane, log);
       if (checked.events.length > 0) {
         lane.underWay = send(lane, takeBatch(checked.events));
         began = true;
       } else if (checked.kind === 'halted') {
-        halt(lane, `${checked.reason} in the store at position ${checked.position}`);
+        halt(lane, `${checked.reason} in the store at position ${checked.position}`, log);
       }
     }
     return began;
-  }
-
-  function halt(lane: LedLane, reason: string): void {
-    if (lane.haltReason !== reason) {
-      log.error({ lane: lane.lane, reason }, 'a lane is not relayed any more: nothing is skipped');
-    }
-    lane.phase = 'halted';
-    lane.haltReason = reason;
   }
 
   return {

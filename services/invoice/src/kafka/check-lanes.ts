@@ -7,7 +7,7 @@ import {
 import { readRecords, type Kafka, type KafkaMessage, type PartitionEnds } from '@billhook/kafka';
 import type { Log } from '@billhook/runtime';
 import { START, type RelayCursor } from '../postgres/relay-cursors.ts';
-import type { LedLane } from './led-lane.ts';
+import { halt, type LedLane } from './led-lane.ts';
 
 const LOOK_TIMEOUT_MS = 15_000;
 
@@ -89,7 +89,8 @@ export function createLaneChecker(deps: {
     const last = edges.last && decodeRecord(edges.last, lane);
     if (last !== undefined && !(await isStored(last, signal))) {
       const { position, id } = last;
-      return halt(led, `the topic ends with ${id} at position ${position}, the store does not`);
+      const reason = `the topic ends with ${id} at position ${position}, the store does not`;
+      return halt(led, reason, log);
     }
     const expected = cursor.offset + 1;
     led.isCompared = true;
@@ -105,14 +106,6 @@ export function createLaneChecker(deps: {
       led.cursor = START;
     else if (isBehind || last.position > cursor.position) led.cursor = cursorAt(last);
     resume(led);
-  }
-
-  function halt(led: LedLane, reason: string): void {
-    if (led.haltReason !== reason) {
-      log.error({ lane: led.lane, reason }, 'a lane is not relayed any more: nothing is skipped');
-    }
-    led.phase = 'halted';
-    led.haltReason = reason;
   }
 
   return {
@@ -133,7 +126,7 @@ export function createLaneChecker(deps: {
           await settle(led, ofLane, signal);
         } catch (error) {
           if (!(error instanceof UndecodableRecordError)) throw error;
-          halt(led, error.message);
+          halt(led, error.message, log);
         }
       }
     },
@@ -142,7 +135,6 @@ export function createLaneChecker(deps: {
 
 function resume(led: LedLane): void {
   led.phase = 'idle';
-  led.haltReason = undefined;
   led.strayFrom = undefined;
 }
 

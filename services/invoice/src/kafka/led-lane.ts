@@ -1,5 +1,6 @@
 import type { LogRecord } from '@billhook/event-log';
 import type { PartitionProducer } from '@billhook/kafka';
+import type { Log } from '@billhook/runtime';
 import type { RelayCursor } from '../postgres/relay-cursors.ts';
 
 /**
@@ -23,8 +24,10 @@ export interface LedLane {
   readonly producer: PartitionProducer;
   phase: 'loading' | 'unchecked' | 'idle' | 'sending' | 'halted';
   cursor: RelayCursor;
-  /** Why it is halted, in words. */
+  /** Why it is halted, in words; it stays until something of the lane could be read to be sent. */
   haltReason: string | undefined;
+  /** Whether its partition lost the beginning of the lane; it is relayed all the same. */
+  lacksBeginning: boolean;
   /**
    * Where a batch came to lie that was sent after the partition had become shorter: what precedes it may
    * be missing. Undefined while none is known.
@@ -39,6 +42,22 @@ export interface LedLane {
   underWay: Promise<void>;
   /** Since when a batch is under way, monotonic clock; Infinity when none is. */
   sendingSinceMs: number;
+}
+
+/** Halts a lane, and says so once for each reason. */
+export function halt(led: LedLane, reason: string, log: Log): void {
+  if (led.haltReason !== reason) {
+    log.error({ lane: led.lane, reason }, 'a lane is not relayed any more: nothing is skipped');
+  }
+  led.phase = 'halted';
+  led.haltReason = reason;
+}
+
+/** The store and the topic agree, and the store has what follows: a lane that was halted says so. */
+export function goOn(led: LedLane, log: Log): void {
+  if (led.haltReason === undefined) return;
+  led.haltReason = undefined;
+  log.info({ lane: led.lane }, 'the lane is relayed again');
 }
 
 /** Bounds of a batch. KafkaJS splits nothing, and Kafka refuses what is over `max.message.bytes`. */

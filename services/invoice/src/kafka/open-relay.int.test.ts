@@ -42,5 +42,8 @@ test.each(['refuses connections', 'answers nothing'])(
     onTestFinished(() => relay.stop());
     expect(performance.now() - beganAtMs).toBeLessThan(START_TIMEOUT_MS);
     await vi.waitFor(() => expect(problemOf(relay)).toMatch(/^events are not relayed: /), WAIT);
+    await vi.waitFor(() => expect(relay.state().lanes).toHaveLength(store.lanes), WAIT);
+    // What the topic holds is not known.
+    expect(await relay.readLag()).toBeNaN();
   },
 );

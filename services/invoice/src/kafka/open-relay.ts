@@ -3,8 +3,9 @@ import { openPostgresEventLog } from '@billhook/event-log';
 import {
   createAdmin,
   createKafkaClient,
-  prepareTopic,
+  createTopicKeeper,
   type KafkaClientOptions,
+  type TopicKeeper,
 } from '@billhook/kafka';
 import { createLaneLeases } from '@billhook/lane-leases';
 import { createPool } from '@billhook/postgres';
@@ -51,7 +52,9 @@ export async function openRelay(
   const pool = open(MAX_CONNECTIONS);
   const leasePool = open(LEASE_CONNECTIONS);
   const client = { brokers, clientId: 'billhook-relay' };
-  await lookAtTopic(client, { topic, lanes }, log);
+  const options = { topic, partitions: lanes, maxMessageBytes: MAX_MESSAGE_BYTES };
+  const keeper = createTopicKeeper({ log }, options);
+  await lookAtTopic(client, keeper, log);
   const kafka = createKafkaClient({ log }, client);
   const looking = createKafkaClient({ log }, { ...client, retries: LOOK_RETRIES });
   const leases = createLaneLeases(
@@ -60,7 +63,7 @@ export async function openRelay(
   );
   const store = await openPostgresEventLog({ pool, log }, { schema: SCHEMA, connectionString });
   cleanup.defer(() => store.close());
-  const deps = { pool, leases, store, kafka, looking, log, monotonicMs };
+  const deps = { pool, leases, store, kafka, looking, keeper, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes });
   cleanup.defer(() => relay.stop(config.shutdownTimeoutMs / 4));
   const opened = cleanup.move();
@@ -70,19 +73,18 @@ export async function openRelay(
 /** What is wrong with the topic should be said at the start, if a broker answers by then. */
 async function lookAtTopic(
   client: Pick<KafkaClientOptions, 'brokers' | 'clientId'>,
-  { topic, lanes }: { readonly topic: string; readonly lanes: number },
+  keeper: TopicKeeper,
   log: Log,
 ): Promise<void> {
   const signal = AbortSignal.timeout(FIRST_LOOK_TIMEOUT_MS);
   const kafka = createKafkaClient({ log }, { ...client, signal, retries: LOOK_RETRIES });
   const admin = createAdmin(kafka);
-  const options = { topic, partitions: lanes, maxMessageBytes: MAX_MESSAGE_BYTES };
   try {
     await admin.connect();
-    await prepareTopic(admin, options, { log, signal });
+    await keeper.prepare(admin, signal);
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
-    log.warn({ err: error, topic }, 'the topic could not be looked at yet');
+    log.warn({ err: error }, 'the topic could not be looked at yet');
   } finally {
     await admin.disconnect().catch(() => undefined);
   }

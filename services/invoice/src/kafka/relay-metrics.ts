@@ -1,4 +1,5 @@
 import type { Monitoring } from '@billhook/metrics';
+import { REMEDY } from './lost-beginning.ts';
 import type { Relay } from './relay.ts';
 
 /**
@@ -19,8 +20,17 @@ export function addRelayMetrics(monitoring: Monitoring, relay: Relay): void {
   );
   addGauge(
     {
+      name: 'billhook_relay_incomplete_lanes',
+      help: 'Lanes of which the topic lost the beginning; they are relayed.',
+    },
+    () => relay.state().lanes.filter(({ lacksBeginning }) => lacksBeginning).length,
+  );
+  addGauge(
+    {
       name: 'billhook_relay_lag_events',
-      help: 'Events of the lanes it relays that are in the store and not in Kafka yet.',
+      help:
+        'Events of the lanes it relays that are in the store and not in Kafka yet; ' +
+        'NaN while that is not known.',
     },
     () => relay.readLag(),
   );
@@ -44,5 +54,7 @@ export function problemOf(relay: Relay): string | undefined {
   const { topic, lanes } = relay.state();
   if (topic.kind === 'away') return `events are not relayed: ${topic.reason}`;
   const halted = lanes.find(({ haltReason }) => haltReason !== undefined);
-  return halted && `lane ${halted.lane} is not relayed: ${halted.haltReason}`;
+  if (halted !== undefined) return `lane ${halted.lane} is not relayed: ${halted.haltReason}`;
+  const incomplete = lanes.find(({ lacksBeginning }) => lacksBeginning);
+  return incomplete && `the topic lost the beginning of lane ${incomplete.lane}: ${REMEDY}`;
 }

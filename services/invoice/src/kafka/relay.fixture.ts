@@ -1,12 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { decodeRecord, openPostgresEventLog, type LogRecord } from '@billhook/event-log';
 import { createEventStore, prepareEventStore, type Aggregate } from '@billhook/event-store';
-import { createAdmin, createKafkaClient, readEnds, type Kafka } from '@billhook/kafka';
+import {
+  createAdmin,
+  createKafkaClient,
+  createTopicKeeper,
+  readEnds,
+  type Kafka,
+} from '@billhook/kafka';
 import { createLaneLeases } from '@billhook/lane-leases';
 import { createPool, type Pool } from '@billhook/postgres';
 import { createLog, type Log } from '@billhook/runtime';
 import { startPostgresProxy, uniqueName, type PostgresProxy } from '@billhook/testing';
 import { migrateInvoices, SCHEMA } from '../postgres/migrations.ts';
+import { MAX_MESSAGE_BYTES } from './led-lane.ts';
 import { startRelay, type Relay } from './relay.ts';
 
 const LANES = 4;
@@ -115,7 +122,9 @@ export async function startTestRelay(
     { pool: leasePool, log, monotonicMs },
     { schema: SCHEMA, lanes: LANES, ownerId: randomUUID(), ...QUICK_LEASES },
   );
-  const deps = { pool, leases, store, kafka, looking, log, monotonicMs };
+  const options = { topic, partitions: LANES, maxMessageBytes: MAX_MESSAGE_BYTES };
+  const keeper = createTopicKeeper({ log }, options);
+  const deps = { pool, leases, store, kafka, looking, keeper, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes: LANES });
   return {
     ...relay,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmin, createKafkaClient, createPartitionProducer } from '@billhook/kafka';
 import { encodeRecord } from '@billhook/event-log';
 import { createLog } from '@billhook/runtime';
@@ -11,8 +12,23 @@ import {
   type TestRelay,
   type TestStore,
 } from './relay.fixture.ts';
+import { problemOf } from './relay-metrics.ts';
 
 const WAIT = { timeout: 30_000, interval: 50 };
+/** A lane that is halted is looked at again every 3 s. */
+const ANOTHER_LOOK_MS = 4_000;
+const CLOSE_GAP = `do $$
+  declare behind record;
+  begin
+    for behind in
+      select event.position from invoice.event join invoice.relay_cursor as cursor using (lane)
+      where lane = 2 and event.position > cursor.position order by event.position
+    loop
+      update invoice.event set position = position - 1
+      where lane = 2 and position = behind.position;
+    end loop;
+    update invoice.lane set position = position - 1 where lane = 2;
+  end $$`;
 const KEEP_EVERYTHING = ['retention.ms', 'retention.bytes'].map((name) => ({ name, value: '-1' }));
 const log = createLog({ level: 'silent', service: 'test' });
 
@@ -99,10 +115,15 @@ describeKafka('the relay', (brokers) => {
     await store.append(100);
     const relay = await start();
     await relayed(relay);
+    const warn = vi.spyOn(relay.log, 'warn');
     await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
     await vi.waitFor(async () => expect(countOf(await readTopic(kafka, topic))).toBe(100), WAIT);
     await store.append(10);
     await relayed(relay);
+    // That one broker may lose the topic was said before, and is as it was.
+    expect(new Set(warn.mock.calls.map(([, message]) => message))).toEqual(
+      new Set(['the topic was made anew or lost its tail: what is missing is sent again']),
+    );
   });
 
   test('a topic that is deleted under load is filled again', async () => {
@@ -156,18 +177,69 @@ describeKafka('the relay', (brokers) => {
     await store.pool.query('update invoice.relay_cursor set position = position - 1');
     await store.pool.query('update invoice.relay_cursor set kafka_offset = kafka_offset - 1');
     const relay = await start();
-    await vi.waitFor(() => {
-      const halted = relay.state().lanes.filter(({ haltReason }) => haltReason !== undefined);
-      expect(halted.map(({ lane }) => lane)).toEqual([2]);
-    }, WAIT);
+    await vi.waitFor(() => expect(haltedLanesOf(relay)).toEqual([2]), WAIT);
     expect(countOf(await readTopic(kafka, topic))).toBe(40);
   });
+
+  test('a lane that is halted says so once, and once that it is relayed again', async () => {
+    await store.append(40);
+    const relay = await start();
+    await relayed(relay);
+    const error = vi.spyOn(relay.log, 'error');
+    const info = vi.spyOn(relay.log, 'info');
+    // What is to be sent next is missing in the store.
+    await store.pool.query('update invoice.lane set position = position + 1 where lane = 2');
+    await store.append(40);
+    await vi.waitFor(() => expect(haltedLanesOf(relay)).toEqual([2]), WAIT);
+    await sleep(ANOTHER_LOOK_MS);
+    expect(haltedLanesOf(relay)).toEqual([2]);
+    expect(error.mock.calls).toEqual([
+      [expect.objectContaining({ lane: 2 }), 'a lane is not relayed any more: nothing is skipped'],
+    ]);
+    expect(info).not.toHaveBeenCalled();
+    await store.pool.query(CLOSE_GAP);
+    await relayed(relay);
+    await sleep(ANOTHER_LOOK_MS);
+    expect(info.mock.calls).toEqual([[{ lane: 2 }, 'the lane is relayed again']]);
+    expect(error).toHaveBeenCalledTimes(1);
+    expect(haltedLanesOf(relay)).toEqual([]);
+  });
+
+  test.each(['while it is relayed', 'while nobody relays it'])(
+    'a topic that loses the beginning of a lane %s is told, until it is made anew',
+    async (when) => {
+      await store.append(100);
+      const before = await start();
+      await relayed(before);
+      if (when === 'while nobody relays it') await before.stop(5_000);
+      await withAdmin(async (admin) => {
+        // KafkaJS deletes from topics only that it has heard of.
+        await admin.fetchTopicOffsets(topic);
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '3' }] });
+      });
+      const relay = when === 'while nobody relays it' ? await start() : before;
+      await vi.waitFor(() => {
+        expect(problemOf(relay)).toMatch(/^the topic lost the beginning of lane 1: delete /);
+      }, WAIT);
+      await store.append(10);
+      await vi.waitFor(async () => expect(await relay.readLag()).toBe(0), WAIT);
+      expect(problemOf(relay)).toBeDefined();
+      await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+      await vi.waitFor(() => expect(problemOf(relay)).toBeUndefined(), WAIT);
+      await relayed(relay);
+    },
+  );
 
   test('a batch stays below its bytes, whatever the events are', async () => {
     await store.append(60, 60 * 1024);
     expect(countOf(await relayed(await start()))).toBe(60);
   });
 });
+
+function haltedLanesOf(relay: TestRelay): readonly number[] {
+  const halted = relay.state().lanes.filter(({ haltReason }) => haltReason !== undefined);
+  return halted.map(({ lane }) => lane);
+}
 
 /** Says whether the ids stand there in this order, with anything in between. */
 function hasInOrder(records: readonly { readonly id: string }[], ids: readonly string[]): boolean {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLogReader } from '@billhook/event-log';
-import { createPartitionProducer, type Kafka } from '@billhook/kafka';
+import { createPartitionProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
@@ -15,7 +15,7 @@ import { createTopicWatch, type TopicState } from './topic-watch.ts';
 export interface RelayState {
   readonly topic: TopicState;
   /** The lanes that this process relays. */
-  readonly lanes: readonly Pick<LedLane, 'lane' | 'cursor' | 'haltReason'>[];
+  readonly lanes: readonly Pick<LedLane, 'lane' | 'cursor' | 'haltReason' | 'lacksBeginning'>[];
 }
 
 /** Sends what is appended to Kafka, lane by lane. */
@@ -23,7 +23,10 @@ export interface Relay {
   /** Something was appended by this process. */
   wake(): void;
   state(): RelayState;
-  /** Events of the lanes that it relays which are in the store and not in Kafka yet. */
+  /**
+   * Events of the lanes that it relays which are in the store and not in Kafka yet; NaN while it is not
+   * known of a lane what Kafka has.
+   */
   readLag(): Promise<number>;
   /** Waits for the batches under way, at most so long, saves the cursors and gives the lanes up. */
   stop(timeoutMs: number): Promise<void>;
@@ -38,6 +41,7 @@ export interface RelayDependencies {
   readonly kafka: Kafka;
   /** To look at the topic with: it gives up soon, so that it can be said that no broker answers. */
   readonly looking: Kafka;
+  readonly keeper: TopicKeeper;
   readonly log: Log;
   /** Must go on while the process is stopped, as `performance.now` does. */
   readonly monotonicMs: () => number;
@@ -54,7 +58,7 @@ export async function startRelay(
   deps: RelayDependencies,
   options: { readonly topic: string; readonly lanes: number },
 ): Promise<Relay> {
-  const { leases, kafka, looking, log } = deps;
+  const { leases, kafka, looking, keeper, log } = deps;
   const { topic } = options;
   const led = new Map<number, LedLane>();
   const stopping = new AbortController();
@@ -62,6 +66,7 @@ export async function startRelay(
   const watch = createTopicWatch(
     {
       kafka: looking,
+      keeper,
       led,
       log,
       checker: createLaneChecker({ ...deps, kafka: looking, topic }),
@@ -112,8 +117,10 @@ export async function startRelay(
     state: () => ({ topic: watch.state(), lanes: [...led.values()] }),
     async readLag() {
       const appended = await readAppendedPositions(deps.pool, [...led.keys()]);
-      return [...led.values()].reduce((lag, { lane, cursor }) => {
-        return lag + Math.max(0, (appended.get(lane) ?? 0) - cursor.position);
+      return [...led.values()].reduce((lag, { lane, phase, cursor }) => {
+        const isKnown = phase !== 'loading' && phase !== 'unchecked';
+        const ofLane = isKnown ? (appended.get(lane) ?? 0) - cursor.position : Number.NaN;
+        return lag + Math.max(0, ofLane);
       }, 0);
     },
     async stop(timeoutMs) {
@@ -133,6 +140,7 @@ function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): Led
     phase: 'loading',
     cursor: START,
     haltReason: undefined,
+    lacksBeginning: false,
     strayFrom: undefined,
     isCompared: false,
     underWay: Promise.resolve(),

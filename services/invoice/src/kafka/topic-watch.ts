@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdmin, prepareTopic, readEnds, type Admin, type Kafka } from '@billhook/kafka';
+import { createAdmin, readEnds, type Admin, type Kafka, type TopicKeeper } from '@billhook/kafka';
 import { ConfigurationError, type Log } from '@billhook/runtime';
 import type { LaneChecker } from './check-lanes.ts';
-import { MAX_MESSAGE_BYTES, type LedLane } from './led-lane.ts';
+import type { LedLane } from './led-lane.ts';
+import { noteBeginning } from './lost-beginning.ts';
 
 /** What is known of Kafka and the topic. */
 export type TopicState =
@@ -31,6 +32,7 @@ const SEND_MAY_TAKE_MS = 5_000;
 export function createTopicWatch(
   deps: {
     readonly kafka: Kafka;
+    readonly keeper: TopicKeeper;
     readonly checker: LaneChecker;
     readonly led: ReadonlyMap<number, LedLane>;
     readonly onChecked: () => void;
@@ -38,15 +40,14 @@ export function createTopicWatch(
   },
   options: { readonly topic: string; readonly lanes: number },
 ): TopicWatch {
-  const { kafka, checker, led, log } = deps;
+  const { kafka, keeper, checker, led, log } = deps;
   const { topic, lanes: partitions } = options;
-  const prepared = { topic, partitions, maxMessageBytes: MAX_MESSAGE_BYTES };
   let state: TopicState = { kind: 'unknown' };
   let isPrepared = false;
   let wakeUp = new AbortController();
 
   async function look(admin: Admin, signal: AbortSignal): Promise<void> {
-    if (!isPrepared) await prepareTopic(admin, prepared, { log, signal });
+    if (!isPrepared) await keeper.prepare(admin, signal);
     isPrepared = true;
     const seen = [...led.values()].filter(({ phase }) => phase !== 'loading');
     const cursors = new Map(seen.map((lane) => [lane, lane.cursor]));
@@ -55,6 +56,10 @@ export function createTopicWatch(
       isPrepared = false;
       const found = ends === undefined ? 'is missing' : `has ${ends.length} partitions`;
       throw new Error(`the topic ${topic} ${found}`);
+    }
+    for (const [lane, cursor] of cursors) {
+      const ofLane = ends[lane.lane];
+      if (ofLane !== undefined) noteBeginning(lane, { ends: ofLane, cursor }, log);
     }
     const doubtful = seen.filter((lane) => {
       if (lane.phase === 'unchecked' || lane.phase === 'halted') return true;
