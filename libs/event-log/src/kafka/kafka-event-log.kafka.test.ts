@@ -222,12 +222,12 @@ function describeChanges({ open, topic }: Setup): void {
     const follower = followLane(await open(), { lane: 0 });
     await follower.until(10);
     await topic().replace();
-    await topic().append(0, range(1, 20), 'another');
-    const halt = await follower.untilHalted();
-    expect(['another_event', 'lost_tail']).toContain(halt.reason);
-    let last = halt;
-    while (last.reason !== 'another_event') last = await follower.untilHalted();
-    expect(last.position).toBe(10);
+    // Less than was read, so that Kafka says so. With as much, it would go on behind what was read.
+    await topic().append(0, range(1, 5), 'another');
+    await follower.untilHalted();
+    await topic().append(0, range(6, 20), 'another');
+    const halt = await follower.untilHalted('another_event');
+    expect(halt.position).toBe(10);
     expect(positionsOf(follower)).toEqual(range(1, 10));
   });
 }

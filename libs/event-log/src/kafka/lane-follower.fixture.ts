@@ -6,14 +6,16 @@ const never = new AbortController().signal;
 const LIMIT = 100;
 const ASK_EVERY_MS = 250;
 
+type Halted = Extract<SliceCheck<LogRecord>, { kind: 'halted' }>;
+
 /** Reads one lane as a dispatcher does: it keeps where it stands, and asks again while it is halted. */
 export interface LaneFollower {
   /** All that was taken so far. */
   readonly taken: readonly LogRecord[];
   /** Reads on until so much was taken in all. */
   until(count: number): Promise<void>;
-  /** Reads on until the lane is halted, and says how. */
-  untilHalted(): Promise<Extract<SliceCheck<LogRecord>, { kind: 'halted' }>>;
+  /** Reads on until the lane is halted, for that reason if one is given, and says how. */
+  untilHalted(reason?: Halted['reason']): Promise<Halted>;
   /** Reads once. */
   once(): Promise<SliceCheck<LogRecord>>;
 }
@@ -47,10 +49,10 @@ export function followLane(
         if (events.length === 0) await reader.waitForMore(never, ASK_EVERY_MS);
       }
     },
-    async untilHalted() {
+    async untilHalted(reason) {
       for (;;) {
         const check = await once();
-        if (check.kind === 'halted') return check;
+        if (check.kind === 'halted' && (reason ?? check.reason) === check.reason) return check;
         await reader.waitForMore(never, ASK_EVERY_MS);
       }
     },
