@@ -6,7 +6,7 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
-import type { Answer, Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
+import type { Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import type { DeliveryMetrics } from '../metrics/delivery-metrics.ts';
 import { readAnsweredRows, readDueRows } from '../postgres/claim.ts';
@@ -55,22 +55,15 @@ export function createEffects(
   const { pool, recorder, leases, sender, lateAnswers, subscriptions, log, signal } = deps;
   const { metrics } = deps;
 
-  let answers: Answer[] = [];
-
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
       metrics.attempted(delivery, outcome);
       deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
       if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
-      // What comes within the same turn of the event loop is handed over together.
-      if (answers.push({ delivery, outcome }) === 1) setImmediate(handAnswers);
+      // At once: what is sent to the same receiver now goes over the connection that was just left,
+      // before undici takes it for an idle one, which costs another two rounds of the event loop.
+      loopOf().input((engine, now) => engine.answered({ delivery, outcome }, now));
     });
-  }
-
-  function handAnswers(): void {
-    const ended = answers;
-    answers = [];
-    loopOf().input((engine, now) => engine.answered(ended, now));
   }
 
   async function record(recording: Recording): Promise<void> {

@@ -93,10 +93,7 @@ test('it counts circuits as they open and are tried again', () => {
   // Fewer are under way at a time than it takes to open the circuit.
   let sent = read(engine, positions, 'ep_well');
   while (sent.length > 0) {
-    engine.answered(
-      sent.map((delivery) => ({ delivery, outcome })),
-      at(20),
-    );
+    for (const delivery of sent) engine.answered({ delivery, outcome }, at(20));
     sent = sendsOf(engine);
   }
   const census = engine.census(at(20));

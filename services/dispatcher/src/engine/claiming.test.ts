@@ -93,10 +93,8 @@ class Backlog {
     const ended = this.answers.filter(({ atMs }) => atMs <= this.nowMs);
     for (const answer of ended) this.answers.splice(this.answers.indexOf(answer), 1);
     const outcome = { kind: 'delivered', status: 204, durationMs: STEP_MS } as const;
-    this.engine.answered(
-      ended.map(({ delivery }) => ({ delivery, outcome })),
-      this.now(),
-    );
+    for (const { delivery } of ended) this.engine.answered({ delivery, outcome }, this.now());
+    this.engine.tick(this.now());
     for (const effect of this.engine.takeEffects()) this.carryOut(effect);
     if (this.engine.readRequests().length > 0) this.readAtMs = this.nowMs;
     this.longestUnreadMs = Math.max(this.longestUnreadMs, this.nowMs - this.readAtMs);

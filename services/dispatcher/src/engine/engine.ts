@@ -90,9 +90,9 @@ export class Engine {
     this.advance(now);
   }
 
-  /** Sends ended. */
-  answered(answers: readonly Answer[], now: Now): void {
-    for (const answer of answers) takeAnswer(this.state, answer, now);
+  /** A send ended. */
+  answered(answer: Answer, now: Now): void {
+    takeAnswer(this.state, answer, now);
     this.advance(now);
   }
 

@@ -197,7 +197,7 @@ export class SimulatedProcess {
     this.sends.delete(delivery);
     if (outcome.kind === 'delivered') repeats.hear(delivery);
     const what = `${endpoint.id} ${event.lane}:${event.position} attempt ${attempt}`;
-    this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered([answer], now));
+    this.input(`hears ${outcome.kind} ${what}`, (engine, now) => engine.answered(answer, now));
   }
 
   recorded(recording: Recording, results: readonly LaneRecorded[]): void {
