@@ -176,6 +176,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    what: 'what a fast endpoint has under way counts as before when it becomes slow',
+    edits: [
+      {
+        file: 'speed.ts',
+        from: 'countFast(endpoint, -1, endpoint.inFlight);',
+        to: 'countFast(endpoint, -1, 0);',
+      },
+    ],
+  },
+  {
     what: 'claimed rows use up the room for what is read',
     edits: [
       {
