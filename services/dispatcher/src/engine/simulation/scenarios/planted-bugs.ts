@@ -71,8 +71,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'sending.ts',
-        from: 'import { beginAttempt, leaveToRow, settle }',
-        to: 'import { beginAttempt, enqueue, leaveToRow, settle }',
+        from: 'import { beginAttempt, cancel, leaveToRow, settle }',
+        to: 'import { beginAttempt, cancel, enqueue, leaveToRow, settle }',
       },
       {
         file: 'sending.ts',
