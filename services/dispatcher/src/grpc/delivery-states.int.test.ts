@@ -6,7 +6,7 @@ import type { DispatcherConfig } from '../config.ts';
 import { invoiceIds, useDispatchers } from '../dispatchers.fixture.ts';
 
 const dispatchers = useDispatchers({ lanes: 1 });
-const { appendToEach, receive, register, start } = dispatchers;
+const { appendToEach, parkedRows, receive, register, start } = dispatchers;
 const { ENDPOINT_STATE_ACTIVE: ACTIVE } = subscriptionV1.EndpointState;
 const options = { timeoutMs: 5_000, tenant: 'default' };
 const FAIL = { kind: 'respond', status: 500 } as const;
@@ -41,6 +41,32 @@ async function endsOf(client: Client, query: Parameters<typeof deliveriesOf>[1])
   const deliveries = await deliveriesOf(client, query);
   return deliveries.map(({ state, endReason }) => [state, endReason]);
 }
+
+test('a delivery that becomes a row while its attempt is under way is due', async () => {
+  const [invoiceId = ''] = invoiceIds(1);
+  const receiver = await receive(() => ({ kind: 'hang' }));
+  register(receiver);
+  const client = await startWithClient({ deliveryTimeoutMs: 4_000 });
+  await appendToEach([invoiceId], 2);
+  // Progress has passed both: the one that is sent stays with its sender, the other waits behind it.
+  await expect.poll(parkedRows, { timeout: 5_000 }).toBe(2);
+  const [second, first] = await deliveriesOf(client, { invoiceId });
+  expect(first).toMatchObject({
+    state: 'DELIVERY_STATE_DUE',
+    sequence: 1n,
+    attemptCount: 1,
+    nextAttemptTime: undefined,
+  });
+  expect(second).toMatchObject({ state: 'DELIVERY_STATE_WAITING', sequence: 2n, attemptCount: 0 });
+  for (const [state, sequences] of [
+    ['DELIVERY_STATE_DUE', [1n]],
+    ['DELIVERY_STATE_WAITING', [2n]],
+    ['DELIVERY_STATE_RETRYING', []],
+  ] as const) {
+    const found = await deliveriesOf(client, { invoiceId, state });
+    expect(found.map(({ sequence }) => sequence)).toEqual(sequences);
+  }
+});
 
 test('a delivery that was cancelled because its endpoint is unregistered says so', async () => {
   const [invoiceId = ''] = invoiceIds(1);
