@@ -111,7 +111,12 @@ export function createEffects(
       try {
         await call(
           subscriptions.disableEndpoint,
-          { endpointId, reason: 'gone', revision: BigInt(revision) },
+          {
+            endpointId,
+            reason: 'gone',
+            revision: BigInt(revision),
+            failingSinceTime: undefined,
+          },
           { tenant, timeoutMs: REPORT_TIMEOUT_MS, signal },
         );
         // No change may come that says how it stands: it was enabled before this, or since then and

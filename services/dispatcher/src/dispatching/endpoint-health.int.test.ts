@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
+import { writeTimestampMs } from '@billhook/contracts';
 import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
+import { getEndpointStatus } from '../grpc/endpoint-status.ts';
 import {
   createGrpcSource,
   createSubscriptionClient,
@@ -52,18 +55,37 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  const subscriptions = client;
-  health = createEndpointHealth(
-    { pool, view, subscriptions, log },
-    { failingForMs: FAILING_FOR_MS },
-  );
+  health = createHealth();
   endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
   set.put(endpoint({ endpointId }));
   await vi.waitFor(() => expect(view.endpoint(endpointId)).toBeDefined());
 });
 
 const state = () => view.endpoint(endpointId)?.state;
-const later = () => new Promise((resolve) => setTimeout(resolve, FAILING_FOR_MS + 50));
+const later = () => sleep(FAILING_FOR_MS + 50);
+
+async function isShownFailing(): Promise<boolean> {
+  const { status } = await getEndpointStatus({ pool, view }, endpointId, 'default');
+  return status?.failingSinceTime !== undefined;
+}
+
+/** Nobody waits for the answer to a report. */
+async function stayActive(): Promise<void> {
+  await sleep(100);
+  expect(state()).toBe('active');
+}
+
+function createHealth(): EndpointHealth {
+  const deps = { pool, view, subscriptions: client, log };
+  return createEndpointHealth(deps, { failingForMs: FAILING_FOR_MS });
+}
+
+/** It was enabled, resumed, or moved to another URL. */
+async function renew(): Promise<void> {
+  const revision = view.revision();
+  set.put({ ...endpoint({ endpointId }), renewTime: writeTimestampMs(Date.now()) });
+  await vi.waitFor(() => expect(view.revision()).toBeGreaterThan(revision));
+}
 
 async function fail(): Promise<void> {
   health.note(endpointId, false);
@@ -86,7 +108,7 @@ test('a report names the revision from which on the endpoint was seen to fail', 
   set.put(endpoint({ endpointId: `ep_${randomUUID().replaceAll('-', '')}` }));
   await vi.waitFor(() => expect(view.revision()).toBeGreaterThan(seenAt));
   await health.flush(signal);
-  await vi.waitFor(() => expect(set.reportedAt.at(-1)).toBe(seenAt));
+  await vi.waitFor(() => expect(set.reports.at(-1)?.revision).toBe(seenAt));
 });
 
 test('a report that is not answered holds up nobody', async () => {
@@ -117,16 +139,54 @@ test('one success, of whichever process, begins the time anew', async () => {
   health.note(endpointId, true);
   health.note(endpointId, false);
   await health.flush(signal);
-  expect(state()).toBe('active');
+  await stayActive();
 });
 
-test('another address begins the time anew', async () => {
+test.each([
+  ['this process', () => health],
+  ['one that was stopped before it wrote anything', createHealth],
+])('an endpoint that is renewed begins anew, as seen by %s', async (_name, after) => {
   await fail();
   await later();
-  set.put({ ...endpoint({ endpointId }), url: 'http://127.0.0.1:1/elsewhere' });
-  await vi.waitFor(() => expect(view.endpoint(endpointId)?.url).toContain('elsewhere'));
+  await renew();
+  health = after();
   await fail();
-  expect(state()).toBe('active');
+  await stayActive();
+  await later();
+  await fail();
+  await vi.waitFor(() => expect(state()).toBe('disabled'));
+});
+
+test('a report says since when the endpoint fails', async () => {
+  const beganAtMs = Date.now();
+  await fail();
+  await later();
+  const renewedAtMs = Date.now();
+  await renew();
+  await fail();
+  await later();
+  await fail();
+  await vi.waitFor(() => expect(state()).toBe('disabled'));
+  const failingSinceMs = set.reports.at(-1)?.failingSinceMs;
+  expect(failingSinceMs).toBeGreaterThan(beganAtMs);
+  expect(failingSinceMs).toBeGreaterThanOrEqual(renewedAtMs);
+});
+
+test('a renewed endpoint is not shown as failing', async () => {
+  await fail();
+  expect(await isShownFailing()).toBe(true);
+  await later();
+  await renew();
+  expect(await isShownFailing()).toBe(false);
+});
+
+test('what failed before the renewal is not noted after it', async () => {
+  health.note(endpointId, false);
+  await later();
+  await renew();
+  await health.flush(signal);
+  await fail();
+  await stayActive();
 });
 
 test('nothing is kept of an endpoint that is unregistered', async () => {

@@ -1,3 +1,4 @@
+import { writeTimestampMs } from '@billhook/contracts';
 import { call } from '@billhook/grpc';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
@@ -6,11 +7,11 @@ import {
   deleteHealth,
   noteHealth,
   resetHealth,
+  type FailingEndpoint,
   type HealthNote,
 } from '../postgres/endpoint-health.ts';
 import type { SubscriptionClient } from '../subscriptions/grpc-source.ts';
 import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
-import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 
 const REPORT_TIMEOUT_MS = 5_000;
 /** Reports under way; others are left to the next time. */
@@ -20,8 +21,8 @@ const MAX_REPORTS = 16;
 export interface EndpointHealth {
   /** An attempt ended. */
   note(endpointId: string, isSuccess: boolean): void;
-  /** Endpoints were enabled, changed their address, or are gone. */
-  changed(changes: ViewChanges): void;
+  /** Endpoints are gone. */
+  changed(changes: Pick<ViewChanges, 'removed'>): void;
   /** Writes what was noted since the last time, and begins to report: it waits for no answer. */
   flush(signal: AbortSignal): Promise<void>;
 }
@@ -31,7 +32,12 @@ interface Noted {
   failingSinceMs: number | undefined;
 }
 
-/** Makes it. `failingForMs`: an endpoint that did nothing but fail for so long is reported. */
+/**
+ * Makes it. What was before an endpoint's renewal is judged by the time of that, which the view has, so
+ * that it does not count either for a process that starts after it.
+ *
+ * @param failingForMs an endpoint that did nothing but fail for so long is reported.
+ */
 export function createEndpointHealth(
   deps: {
     readonly pool: Pool;
@@ -43,15 +49,17 @@ export function createEndpointHealth(
 ): EndpointHealth {
   const { pool, view, subscriptions, log } = deps;
   let noted = new Map<string, Noted>();
-  const seen = new Map<string, Pick<WatchedEndpoint, 'url' | 'state'>>();
-  let fresh = new Set<string>();
   let gone = new Set<string>();
 
   /** The revision from which on what is noted happened. */
   let notedSince = view.revision();
   const reporting = new Set<string>();
 
-  async function report(endpointId: string, revision: number, signal: AbortSignal): Promise<void> {
+  async function report(
+    { endpointId, failingSinceMs }: FailingEndpoint,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const endpoint = view.endpoint(endpointId);
     // It is reported again when it fails again.
     if (endpoint?.state !== 'active' || reporting.size >= MAX_REPORTS) return;
@@ -61,7 +69,12 @@ export function createEndpointHealth(
     try {
       await call(
         subscriptions.disableEndpoint,
-        { endpointId, reason: 'failing', revision: BigInt(revision) },
+        {
+          endpointId,
+          reason: 'failing',
+          revision: BigInt(revision),
+          failingSinceTime: writeTimestampMs(failingSinceMs),
+        },
         { tenant: endpoint.tenant, timeoutMs: REPORT_TIMEOUT_MS, signal },
       );
     } catch (error) {
@@ -87,34 +100,33 @@ export function createEndpointHealth(
         note.failingSinceMs = undefined;
       }
     },
-    changed({ changed, removed }) {
-      for (const { endpointId, url, state } of changed) {
-        const before = seen.get(endpointId);
-        seen.set(endpointId, { url, state });
-        const isEnabled = before?.state === 'disabled' && state === 'active';
-        if (!isEnabled && (before === undefined || before.url === url)) continue;
-        fresh.add(endpointId);
-        noted.delete(endpointId);
-      }
-      for (const { endpointId } of removed) {
-        seen.delete(endpointId);
-        gone.add(endpointId);
-      }
+    changed({ removed }) {
+      for (const { endpointId } of removed) gone.add(endpointId);
     },
     async flush(signal) {
-      const [notes, reset, deleted, revision] = [noted, fresh, gone, notedSince];
+      const [notes, deleted, revision] = [noted, gone, notedSince];
       notedSince = view.revision();
       noted = new Map();
-      fresh = new Set();
       gone = new Set();
-      if (reset.size > 0) await resetHealth(pool, [...reset]);
       if (deleted.size > 0) await deleteHealth(pool, [...deleted]);
-      const known = [...notes].filter(([id]) => view.endpoint(id) !== undefined);
-      if (known.length === 0) return;
-      const rows = known.map(([endpointId, note]): HealthNote => ({ endpointId, ...note }));
-      for (const endpointId of await noteHealth(pool, rows, failingForMs)) {
-        void report(endpointId, revision, signal);
+      const rows = [...notes].flatMap(([endpointId, note]) => healthNote(endpointId, note) ?? []);
+      if (rows.length === 0) return;
+      await resetHealth(pool, rows);
+      for (const failing of await noteHealth(pool, rows, failingForMs)) {
+        void report(failing, revision, signal);
       }
     },
   };
+
+  /** What is to be noted of an endpoint, if it is still there and anything counts. */
+  function healthNote(endpointId: string, note: Noted): HealthNote | undefined {
+    const endpoint = view.endpoint(endpointId);
+    if (endpoint === undefined) return undefined;
+    const { renewedAtMs } = endpoint;
+    const { lastSuccessMs, failingSinceMs = 0 } = note;
+    const doesCount = failingSinceMs >= renewedAtMs && failingSinceMs > 0;
+    if (!doesCount && lastSuccessMs === undefined) return undefined;
+    const since = doesCount ? failingSinceMs : undefined;
+    return { endpointId, renewedAtMs, lastSuccessMs, failingSinceMs: since };
+  }
 }

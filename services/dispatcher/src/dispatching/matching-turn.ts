@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** The longest that matching keeps the process from everything else, give or take one event. */
+/** The longest that matching keeps the process from everything else, give or take a few filters. */
 const TURN_MS = 10;
 
 /**
@@ -8,7 +8,7 @@ const TURN_MS = 10;
  * kept and deliveries go on only while matching pauses.
  */
 export interface MatchingTurn {
-  /** Says whether it is used up. Looked at after each event, whose endpoints are matched together. */
+  /** Says whether it is used up. Looked at after each event, and after every few filters. */
   isOver(): boolean;
   /** Lets other things happen. It rejects when the signal aborts. */
   next(signal: AbortSignal): Promise<void>;

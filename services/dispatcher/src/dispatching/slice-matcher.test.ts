@@ -4,7 +4,8 @@ import type { LogEvent } from '../engine/delivery.ts';
 import { eventAt, gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
-import { createSubscriptionView } from '../subscriptions/view.ts';
+import { changes, endpoint, snapshot } from '../subscriptions/messages.fixture.ts';
+import { createSubscriptionView, type SubscriptionView } from '../subscriptions/view.ts';
 import { createEngineLoop, type EngineLoop } from './engine-loop.ts';
 import { createSliceMatcher, type DecodedSlice, type SliceMatcher } from './slice-matcher.ts';
 
@@ -78,6 +79,76 @@ describe('slices', () => {
   });
 });
 
+describe('an event with thousands of costly filters', () => {
+  const ENDPOINTS = 2_000;
+  const ids = Array.from({ length: ENDPOINTS }, (_, nth) => `ep_${nth}`);
+  /** As many tests as fit into a filter. None holds, and nothing is known of it before all are done. */
+  const filter = {
+    or: Array.from({ length: 72 }, () => ({ 'data.at': { lt: '2024-01-01T00:00:00Z' } })),
+  };
+  const filtered = ids.map((endpointId) => endpoint({ endpointId, events: { '*': 1 }, filter }));
+  const open = endpoint({ endpointId: 'ep_open', events: { '*': 1 } });
+
+  /** Matches a slice of two events, and calls what is to happen with each turn of the event loop. */
+  async function matchTwo(happens: (view: SubscriptionView, turn: number) => void) {
+    // However fast the machine is, time passes with each look at the clock.
+    let nowMs = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => (nowMs += 1));
+    const view = createSubscriptionView();
+    view.receive(snapshot(1, [...filtered, open]));
+    const { loop } = startEngine(view);
+    const positions: number[] = [];
+    let turns = 0;
+    const look = (): void => {
+      turns += 1;
+      happens(view, turns);
+      positions.push(readPositions(loop)[0] ?? 0);
+      if (!positions.includes(2)) setImmediate(look);
+    };
+    setImmediate(look);
+    const body = Buffer.from(
+      JSON.stringify({ event: 'invoice_paid', data: { at: '2025-01-01T00:00:00Z' } }),
+    );
+    const events = [1, 2].map((position) => eventAt(position, { tenant: 'default', body }));
+    const request = { lane: 0, epoch: 1, after: 0, mark: undefined, limit: 2 };
+    const sent: string[] = [];
+    const matchAll = createSliceMatcher({ view, loop });
+    const { engine } = loop;
+    const eventsRead = engine.eventsRead.bind(engine);
+    vi.spyOn(engine, 'eventsRead').mockImplementation((handed, now) => {
+      for (const { event, endpoints } of handed.flatMap((slice) => slice.events)) {
+        sent.push([event.position, ...endpoints.map(({ endpointId }) => endpointId)].join(' '));
+      }
+      eventsRead(handed, now);
+    });
+    await matchAll([{ request, events }], signal);
+    return { sent, turns, positions };
+  }
+
+  test('is matched over several turns, in its order', async () => {
+    const { sent, turns, positions } = await matchTwo(() => undefined);
+    expect(turns).toBeGreaterThan(6);
+    expect(positions).toEqual(positions.toSorted((one, other) => one - other));
+    expect(sent).toEqual(['1 ep_open', '2 ep_open']);
+  });
+
+  test('is matched as the endpoints are in the end', async () => {
+    const { sent } = await matchTwo((view, turn) => {
+      if (turn !== 2) return;
+      view.receive(changes(2, [endpoint({ endpointId: 'ep_0', events: { '*': 1 } })], ['ep_open']));
+    });
+    expect(sent).toEqual(['1 ep_0', '2 ep_0']);
+  });
+
+  test('is matched in the end although the endpoints change all the time', async () => {
+    const { sent, turns } = await matchTwo((view, turn) => {
+      view.receive(changes(1 + turn, [endpoint({ endpointId: `ep_new`, events: { '*': 1 } })]));
+    });
+    expect(sent).toEqual(['1 ep_open ep_new', '2 ep_open ep_new']);
+    expect(turns).toBeLessThan(20);
+  });
+});
+
 interface Started {
   readonly loop: EngineLoop;
   readonly matchAll: SliceMatcher;
@@ -87,24 +158,34 @@ interface Started {
 
 /** Starts an engine that has the lanes, and a view that takes its time. */
 function start(options: { readonly eventTakesMs: number; readonly maxHeld?: number }): Started {
-  const { maxHeld = DEFAULT_LIMITS.maxHeld } = options;
-  const engine = new Engine(optionsOf({ limits: { maxHeld } }));
+  const matched: number[] = [];
+  const nobody = createSubscriptionView();
+  const view: SubscriptionView = {
+    ...nobody,
+    match(event: LogEvent, toleranceMs: number) {
+      matched.push(event.lane);
+      const endMs = performance.now() + options.eventTakesMs;
+      while (performance.now() < endMs) continue;
+      return nobody.match(event, toleranceMs);
+    },
+  };
+  const { loop } = startEngine(view, options);
+  return { loop, matchAll: createSliceMatcher({ view, loop }), matched };
+}
+
+function startEngine(
+  view: Pick<SubscriptionView, 'endpoint'>,
+  { maxHeld = DEFAULT_LIMITS.maxHeld } = {},
+): { readonly loop: EngineLoop } {
+  const engine = new Engine(
+    optionsOf({ limits: { maxHeld }, view: (endpointId) => view.endpoint(endpointId) }),
+  );
   const loop = createEngineLoop(engine, () => undefined);
   loops.push(loop);
   loop.input((it, now) => {
     for (const lane of LANES) it.laneGained(gainedLane(lane), now);
   });
-  const matched: number[] = [];
-  const view = {
-    ...createSubscriptionView(),
-    match(event: LogEvent) {
-      matched.push(event.lane);
-      const endMs = performance.now() + options.eventTakesMs;
-      while (performance.now() < endMs) continue;
-      return [];
-    },
-  };
-  return { loop, matchAll: createSliceMatcher({ view, loop }), matched };
+  return { loop };
 }
 
 function readPositions(loop: EngineLoop): number[] {

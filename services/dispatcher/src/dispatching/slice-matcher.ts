@@ -3,9 +3,10 @@ import type { ReadRequest } from '../engine/effect.ts';
 import type { LaneStanding } from '../engine/engine.ts';
 import type { MatchedEvent } from '../engine/matching.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
+import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import type { EngineLoop } from './engine-loop.ts';
-import { beginMatchingTurn } from './matching-turn.ts';
+import { beginMatchingTurn, type MatchingTurn } from './matching-turn.ts';
 
 /** Events of one lane that the view may be asked about: the barrier is behind. */
 export interface DecodedSlice {
@@ -24,8 +25,15 @@ interface Matching extends DecodedSlice {
 }
 
 /**
+ * An event whose matching takes several turns is matched anew when the view changes meanwhile, and at last
+ * in one turn: else a view that changes all the time would hold up the lane for ever.
+ */
+const MAX_RESTARTS = 3;
+
+/**
  * Makes the matcher. What a turn of the event loop has matched is handed over in that turn, so that the
- * engine and the view never disagree: usually all of it, else a beginning of each slice.
+ * engine and the view never disagree: usually all of it, else a beginning of each slice. An event with so
+ * many filters that it takes several turns is handed over in the last one, as the view is then.
  */
 export function createSliceMatcher(deps: {
   readonly view: SubscriptionView;
@@ -33,11 +41,40 @@ export function createSliceMatcher(deps: {
 }): SliceMatcher {
   const { view, loop } = deps;
 
-  function matchNext(slice: Matching): void {
+  /** Matches all of it. Whenever the turn is used up, it yields, to go on in another one. */
+  function* matchAll(matching: readonly Matching[], turn: MatchingTurn): Generator<undefined> {
+    for (const slice of alternate(matching)) {
+      yield* matchNext(slice, turn);
+      if (turn.isOver()) yield undefined;
+    }
+  }
+
+  function* matchNext(slice: Matching, turn: MatchingTurn): Generator<undefined> {
     const event = slice.events[slice.done];
     if (event === undefined) return;
-    slice.matched.push({ event, endpoints: view.match(event, CLOCK_TOLERANCE_MS) });
-    slice.done += 1;
+    for (let restarts = 0; isLeft(slice); restarts += 1) {
+      const endpoints = yield* matchOnce(event, restarts < MAX_RESTARTS ? turn : undefined);
+      // It may be waited for no more by now.
+      if (endpoints === undefined || !isLeft(slice)) continue;
+      slice.matched.push({ event, endpoints });
+      slice.done += 1;
+      return;
+    }
+  }
+
+  /** Returns nothing when the view changed meanwhile. Without a turn it is done at once. */
+  function* matchOnce(
+    event: LogEvent,
+    turn: MatchingTurn | undefined,
+  ): Generator<undefined, WatchedEndpoint[] | undefined> {
+    const changeCount = view.changeCount();
+    const parts = view.match(event, CLOCK_TOLERANCE_MS);
+    for (let part = parts.next(); ; part = parts.next()) {
+      if (part.done === true) return part.value;
+      if (turn?.isOver() !== true) continue;
+      yield undefined;
+      if (view.changeCount() !== changeCount) return undefined;
+    }
   }
 
   function handOver(slices: readonly Matching[]): void {
@@ -55,9 +92,7 @@ export function createSliceMatcher(deps: {
   return async (slices, signal) => {
     const matching = slices.map((slice): Matching => ({ ...slice, done: 0, matched: [] }));
     const turn = beginMatchingTurn();
-    for (const slice of alternate(matching)) {
-      matchNext(slice);
-      if (!turn.isOver()) continue;
+    for (const _ of matchAll(matching, turn)) {
       handOver(matching);
       await turn.next(signal);
     }

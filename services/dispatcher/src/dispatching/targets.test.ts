@@ -20,6 +20,7 @@ function endpointWith(changes: Partial<WatchedEndpoint>): WatchedEndpoint {
     rateLimitPerSecond: undefined,
     timeoutMs: undefined,
     maxInFlight: undefined,
+    renewedAtMs: 0,
     ...changes,
   };
 }

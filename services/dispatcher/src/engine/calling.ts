@@ -7,6 +7,7 @@ import type { Now } from './effect.ts';
 import { isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
 import { joinTurns } from './scheduling.ts';
+import { noteDuration } from './speed.ts';
 import { markUnwritten, type EngineState } from './state.ts';
 import { lag } from './transitions.ts';
 
@@ -61,6 +62,7 @@ export function learn(
     inFlight: endpoint.inFlight,
     nowMs: now.monotonicMs,
   };
+  noteDuration(endpoint, outcome.durationMs);
   adaptLimit(endpoint.concurrency, sample, limits.maxInFlightPerEndpoint);
   const before = endpoint.circuit;
   const failure = describeFailure(outcome);

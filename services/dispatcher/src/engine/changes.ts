@@ -6,6 +6,7 @@ import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
+import { forgetDurations } from './speed.ts';
 import { forgetIfIdle, markUnwritten, type EngineState } from './state.ts';
 import { cancel } from './transitions.ts';
 
@@ -37,6 +38,7 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
 function beginAfresh(state: EngineState, endpoint: Endpoint, now: Now): void {
   endpoint.circuit = createCircuit();
   endpoint.concurrency = createConcurrencyLimit(state.options.limits.maxInFlightPerEndpoint);
+  forgetDurations(endpoint);
   endpoint.addressedAtMs = now.monotonicMs;
 }
 

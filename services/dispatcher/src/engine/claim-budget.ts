@@ -1,13 +1,15 @@
 import type { Delivery } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EngineLimits } from './limits.ts';
+import { PART_OF, SLOW_MS } from './speed.ts';
 import type { EngineState } from './state.ts';
 
 /**
  * The budget of claimed rows that wait to be sent: apart from what was just read, so that neither
  * takes the other's room. Nobody has more of it than is still free (dynamic thresholds; Choudhury and
  * Hahne, 1998): so a tenant whose endpoints are slow never has all of it, and whoever comes next
- * finds room.
+ * finds room. Those whose rows wait long have a smaller budget (a lower control parameter, as there):
+ * so the fast endpoints of the same tenant find room, too.
  */
 
 /** An endpoint of which nothing is known may have so many. */
@@ -27,14 +29,30 @@ export function claimLimit({ pace }: Endpoint, { maxClaimedPerEndpoint }: Engine
   return Math.min(maxClaimedPerEndpoint, Math.max(LEAST_CLAIMED, soon));
 }
 
-/** Says how many more the endpoints of a tenant may have; none of them has more than that. */
-export function claimsLeft(state: EngineState, tenant: ClaimedRows | undefined): number {
+/** Says how many more an endpoint may have for how many its tenant has. */
+export function claimsLeftFor(state: EngineState, endpoint: Endpoint): number {
+  const tenant = state.tenants.get(endpoint.view?.tenant ?? '');
+  const part = waitsLong(endpoint) ? PART_OF.slow : PART_OF[endpoint.speed];
+  return claimsLeft(state, tenant, part * state.options.limits.maxClaimed);
+}
+
+/** Says whether claimed rows wait long for the endpoint's rate, even if it has the fewest. */
+function waitsLong({ view }: Endpoint): boolean {
+  return (LEAST_CLAIMED / (view?.rateLimitPerSecond ?? Infinity)) * 1_000 > SLOW_MS;
+}
+
+/** Says how many more the endpoints of a tenant may have. */
+export function claimsLeft(
+  state: EngineState,
+  tenant?: ClaimedRows,
+  most = state.options.limits.maxClaimed,
+): number {
   const { limits } = state.options;
   const used = rowsWorth(state, limits);
   const ofTenant = tenant === undefined ? 0 : rowsWorth(tenant, limits);
   // What comes is as large as what is there.
   const each = state.claimed === 0 ? 1 : used / state.claimed;
-  return Math.floor((limits.maxClaimed - used - ofTenant) / each);
+  return Math.floor((most - used - ofTenant) / each);
 }
 
 /** Rows with large bodies count for several. */

@@ -28,6 +28,12 @@ interface Backlogged extends Waiting {
   sent: number;
 }
 
+interface UnderWay {
+  readonly atMs: number;
+  readonly beganAtMs: number;
+  readonly delivery: Delivery;
+}
+
 /** An engine that owns a lane in which rows wait, at a database that answers with each step. */
 class Backlog {
   readonly engine: Engine;
@@ -36,7 +42,7 @@ class Backlog {
   longestUnreadMs = 0;
   private nowMs = 0;
   private readAtMs = 0;
-  private readonly answers: { readonly atMs: number; readonly delivery: Delivery }[] = [];
+  private readonly answers: UnderWay[] = [];
 
   constructor(groups: readonly Waiting[], limits: Partial<EngineLimits> = {}) {
     this.endpoints = groups.flatMap((group, nth) =>
@@ -92,8 +98,10 @@ class Backlog {
     this.nowMs += STEP_MS;
     const ended = this.answers.filter(({ atMs }) => atMs <= this.nowMs);
     for (const answer of ended) this.answers.splice(this.answers.indexOf(answer), 1);
-    const outcome = { kind: 'delivered', status: 204, durationMs: STEP_MS } as const;
-    for (const { delivery } of ended) this.engine.answered({ delivery, outcome }, this.now());
+    for (const { atMs, beganAtMs, delivery } of ended) {
+      const outcome = { kind: 'delivered', status: 204, durationMs: atMs - beganAtMs } as const;
+      this.engine.answered({ delivery, outcome }, this.now());
+    }
     this.engine.tick(this.now());
     for (const effect of this.engine.takeEffects()) this.carryOut(effect);
     if (this.engine.readRequests().length > 0) this.readAtMs = this.nowMs;
@@ -112,7 +120,8 @@ class Backlog {
     const endpoint = this.find(delivery.endpointLane.endpoint.id);
     if (endpoint === undefined) throw new Error('Somebody else was sent to.');
     endpoint.sent += 1;
-    this.answers.push({ atMs: this.nowMs + (endpoint.answerMs ?? STEP_MS), delivery });
+    const atMs = this.nowMs + (endpoint.answerMs ?? STEP_MS);
+    this.answers.push({ atMs, beganAtMs: this.nowMs, delivery });
   }
 
   private record(recording: Recording): void {
@@ -168,6 +177,27 @@ describe('rows of endpoints that are slow', () => {
     const world = new Backlog([many, { ...QUICK, tenant }]);
     world.run(2_000);
     expect(world.endpoints.at(-1)?.sent).toBe(QUICK.rows);
+  });
+
+  test.each([
+    ['that answer late', { ...HANGING, endpoints: 1_250 }],
+    [
+      'that answer late and are more than may be called at a time',
+      { ...HANGING, endpoints: 3_000 },
+    ],
+    ['that have a rate limit', { ...LIMITED, endpoints: 3_000 }],
+  ])('%s do not slow down a fast endpoint of their tenant', (_, many) => {
+    const fast = { tenant: 'slow', endpoints: 1, rows: 100_000, answerMs: 50 };
+    const alone = new Backlog([fast]);
+    const beside = new Backlog([many, fast]);
+    const sent = [alone, beside].map((world) => {
+      // Each has answered once by then, so that it is known how fast it is.
+      world.run(45_000);
+      const before = world.endpoints.at(-1)?.sent ?? 0;
+      world.run(5_000);
+      return (world.endpoints.at(-1)?.sent ?? 0) - before;
+    });
+    expect(sent[1]).toBeGreaterThan((sent[0] ?? 0) * 0.9);
   });
 
   test('are taken up a few at a time, and those of fast ones as fast as they go', () => {

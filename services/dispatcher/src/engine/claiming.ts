@@ -1,4 +1,4 @@
-import { claimLimit, claimsLeft } from './claim-budget.ts';
+import { claimLimit, claimsLeft, claimsLeftFor } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
@@ -15,7 +15,7 @@ const LOOK_AT_MOST = 256;
 export function claimDue(state: EngineState, now: Now): void {
   for (const endpointLane of state.dueTimes.takeDue(now.wallMs)) noteDue(state, endpointLane);
   if (state.claimUnderWay || state.claimable.size === 0) return;
-  if (claimsLeft(state, undefined) <= 0 || isExpiring(state)) return;
+  if (claimsLeft(state) <= 0 || isExpiring(state)) return;
   const { maxClaims, maxClaimedRows } = state.options.limits;
   const drafted: DraftedClaims = { claims: [], rows: 0 };
   let left = Math.min(state.claimable.size, LOOK_AT_MOST);
@@ -53,8 +53,7 @@ function claimOf(state: EngineState, endpoint: Endpoint, drafted: DraftedClaims)
   const own = claimLimit(endpoint, state.options.limits);
   // Below half of what it may have it pays to ask; a claim for each free place would not.
   if (endpoint.claimed > own / 2) return;
-  const tenant = state.tenants.get(endpoint.view?.tenant ?? '');
-  const most = Math.min(own, claimsLeft(state, tenant) - drafted.rows);
+  const most = Math.min(own, claimsLeftFor(state, endpoint) - drafted.rows);
   let room = most - endpoint.claimed;
   for (const endpointLane of endpoint.dueLanes) {
     if (endpointLane.window.phase !== 'owned') {

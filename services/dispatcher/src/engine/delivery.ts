@@ -65,6 +65,9 @@ export function defer(delivery: Delivery, notBeforeMs: number): void {
 /** How a delivery ended. */
 export type Settlement = 'delivered' | 'dead' | 'cancelled';
 
+/** Why it ended without an attempt that decided it, as the delivery log keeps it. */
+export type EndReason = 'unregistered' | 'no subscription matches' | 'waited too long';
+
 /** One event to one endpoint, while the engine holds it. */
 export interface Delivery {
   readonly event: LogEvent;

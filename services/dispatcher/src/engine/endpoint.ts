@@ -6,6 +6,7 @@ import type { EndpointLane } from './endpoint-lane.ts';
 import { Fifo } from './fifo.ts';
 import { createPace, type Pace } from './pace.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
+import type { Speed } from './speed.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
 /** What the engine needs to know of an endpoint; the rest is the sender's. */
@@ -32,6 +33,9 @@ export interface Endpoint extends TurnTaker {
   gone: boolean;
   circuit: Circuit;
   concurrency: ConcurrencyLimit;
+  /** How long its answers take on average; undefined before the first one. */
+  answerMs: number | undefined;
+  speed: Speed;
   /** Answers to attempts that began before say nothing of its address, monotonic clock. */
   addressedAtMs: number;
   readonly rate: RateLimit;
@@ -61,6 +65,9 @@ export interface Tenant extends TurnTaker, ClaimedRows {
   /** How many of its endpoints have something queued or in flight. */
   endpoints: number;
   inFlight: number;
+  /** How many of these endpoints are fast, and what they have under way. */
+  fastEndpoints: number;
+  fastInFlight: number;
 }
 
 /** A scheme, host and port to which something is under way. */
@@ -87,6 +94,8 @@ export function createEndpoint(
     gone: false,
     circuit: createCircuit(),
     concurrency: createConcurrencyLimit(maxInFlight),
+    answerMs: undefined,
+    speed: 'untried',
     addressedAtMs: -Infinity,
     rate: createRateLimit(),
     queue: new Fifo(),

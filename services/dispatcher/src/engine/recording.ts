@@ -1,4 +1,4 @@
-import type { AttemptOutcome, LogEvent, Settlement } from './delivery.ts';
+import type { AttemptOutcome, EndReason, LogEvent, Settlement } from './delivery.ts';
 import type { Cursor } from './endpoint-lane.ts';
 import type { EventMark } from './lane-window.ts';
 
@@ -14,7 +14,7 @@ export interface AttemptRecord {
   /** Absent for a settlement without an attempt. */
   readonly outcome: AttemptOutcome | undefined;
   /** Why it was settled without an attempt. */
-  readonly reason: string | undefined;
+  readonly reason: EndReason | undefined;
   readonly settlement: Settlement | undefined;
 }
 

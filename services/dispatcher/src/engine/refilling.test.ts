@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 
+import type { Circuit } from './circuit.ts';
 import { refillSoon } from './cursors.ts';
 import { eventAt, optionsOf, viewOf } from './engine.fixture.ts';
 import { createLaneWindow } from './lane-window.ts';
@@ -57,30 +58,53 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
   expect(turns).toEqual([0, 1, 2, 0, 1, 2]);
 });
 
-describe.each([
-  ['that is probed', 'half_open', 8],
-  ['that works', 'closed', 40],
-] as const)('in a lane that has all the rows it may, an endpoint %s', (_, circuit, rows) => {
-  test(`gets ${rows} rows of what is behind its cursor`, () => {
-    const state = startState(0, { maxRowsPerLane: 1_000, maxRefillEndpoints: 1 });
-    const [window] = state.windows.values();
-    const [endpoint] = state.endpoints.values();
-    if (window === undefined || endpoint === undefined) throw new Error('Nobody is there.');
-    window.rowTotal = 1_000;
-    window.draftedProgress = 100;
-    window.readPosition = 100;
-    endpoint.circuit =
-      circuit === 'closed'
-        ? { state: circuit, failures: 0 }
-        : { state: circuit, reason: '', sinceMs: 0, waitMs: 1_000 };
-    const events = Array.from({ length: 40 }, (_event, nth) => ({
+describe('in a lane that has all the rows it may, what is behind the cursors', () => {
+  const WORKS: Circuit = { state: 'closed', failures: 0 };
+  const PROBED: Circuit = { state: 'half_open', reason: '', sinceMs: 0, waitMs: 1_000 };
+  const EVENTS = 40;
+
+  /** Refills all endpoints of a lane from the same events, and says how many rows each of them got. */
+  function refillAll(circuit: Circuit, excess = 0): number[] {
+    const state = startState(0, { maxRowsPerLane: 1_000, refillAtRows: 0 });
+    const window = state.windows.get(0);
+    if (window === undefined) throw new Error('There is no lane.');
+    Object.assign(window, { draftedProgress: EVENTS, readPosition: 100, rowTotal: 1_000 + excess });
+    const endpoints = [...state.endpoints.values()];
+    for (const endpoint of endpoints) {
+      endpoint.circuit = circuit;
+      const endpointLane = endpoint.lanes.get(0);
+      if (endpointLane !== undefined) endpointLane.cursor = { position: 0, mark: undefined };
+    }
+    const events = Array.from({ length: EVENTS }, (_event, nth) => ({
       event: eventAt(nth + 1),
-      endpoints: endpoint.view === undefined ? [] : [endpoint.view],
+      endpoints: endpoints.flatMap(({ view }) => view ?? []),
     }));
-    const endpointIds = new Set([endpoint.id]);
-    const place = { lane: 0, epoch: 1, after: 0, mark: undefined, limit: 40 };
+    const endpointIds = new Set(endpoints.map(({ id }) => id));
+    const place = { lane: 0, epoch: 1, after: 0, mark: undefined, limit: EVENTS };
     takeRefilled(state, { refill: { ...place, endpointIds }, events }, NOW);
-    expect(window.refilledRows).toHaveLength(rows);
-    expect(endpoint.lanes.get(0)?.cursor?.position).toBe(rows);
+    const rowsOf = Map.groupBy(window.refilledRows, ({ endpointId }) => endpointId);
+    return endpoints.map(({ id, lanes }) => {
+      const rows = rowsOf.get(id)?.length ?? 0;
+      expect(lanes.get(0)?.cursor?.position).toBe(rows);
+      return rows;
+    });
+  }
+
+  test('is given to endpoints that work', () => {
+    expect(new Set(refillAll(WORKS))).toEqual(new Set([20]));
+  });
+
+  test('is given in small parts to endpoints that are probed', () => {
+    expect(Math.max(...refillAll(PROBED, -1_000))).toBe(20);
+    expect(Math.max(...refillAll(PROBED))).toBeLessThanOrEqual(8);
+  });
+
+  test('makes no tenth more rows than it may have, besides one of each endpoint', () => {
+    for (const excess of [0, 50, 100, 500]) {
+      const rows = refillAll(PROBED, excess);
+      const all = rows.reduce((sum, each) => sum + each);
+      expect(all).toBeLessThanOrEqual(Math.max(0, 100 - excess) + ENDPOINTS);
+      expect(Math.min(...rows)).toBeGreaterThanOrEqual(1);
+    }
   });
 });

@@ -22,8 +22,13 @@ import { hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /** Ids to share a reading with are looked for among so many. */
 const LOOK_AT_MOST = 1_000;
-/** In a lane that has all the rows it may, so many are made at a time of an endpoint that is only probed. */
+/**
+ * In a lane that has all the rows it may, so many are made of an endpoint that is only probed: it can be
+ * probed when one of them is due, and each that fails waits longer for its next attempt. Once the lane has a
+ * tenth more than it may, one has to do: there may be thousands of such endpoints.
+ */
 const PROBE_ROWS = 8;
+const PROBE_ROWS_SHARE = 0.1;
 /** What may be read of a lane while the log is read again for it. */
 const READ_MEANWHILE = 256;
 
@@ -177,7 +182,7 @@ function takeEvents(
       if (!isOnlyProbed(state, endpointLane)) continue;
       const rows = (probeRows.get(endpointLane) ?? 0) + 1;
       probeRows.set(endpointLane, rows);
-      if (rows < PROBE_ROWS) continue;
+      if (rows < probeRowsIn(state, window)) continue;
       moveOn(endpointLane, last);
       refilled.delete(endpointId);
     }
@@ -190,6 +195,11 @@ function takeEvents(
 function isOnlyProbed(state: EngineState, { endpoint, window }: EndpointLane): boolean {
   const isFullLane = window.rowTotal >= state.options.limits.maxRowsPerLane;
   return isFullLane && endpoint.circuit.state === 'half_open';
+}
+
+function probeRowsIn({ options }: EngineState, { rowTotal, refilledRows }: LaneWindow): number {
+  const most = options.limits.maxRowsPerLane * (1 + PROBE_ROWS_SHARE);
+  return rowTotal + refilledRows.length < most ? PROBE_ROWS : 1;
 }
 
 interface Place extends Pick<MatchedEvent, 'event'> {

@@ -9,6 +9,7 @@ import {
   type Tenant,
 } from './endpoint.ts';
 import { noteSend, sendableAtMs } from './rate-limit.ts';
+import { countFast, PART_OF } from './speed.ts';
 import type { EngineState } from './state.ts';
 import { Turns } from './turns.ts';
 
@@ -88,15 +89,21 @@ function mayBegin(state: EngineState, endpoint: Endpoint, now: Now): boolean {
 
 /**
  * While more than half of what may be under way is, no tenant has more than its share of it, and no
- * endpoint more than its share of the tenant's: so the others find room at once.
+ * endpoint more than its share of the tenant's: so the others find room at once. Endpoints that are slow
+ * or untried share a part of the tenant's share, and the fast ones all that these do not hold (`speed.ts`).
  */
 function isCrowded(state: EngineState, { inFlight }: Tenant): boolean {
   return isHalfFull(state) && inFlight >= tenantShare(state);
 }
 
-function isOverShare(state: EngineState, { tenant, inFlight }: Endpoint): boolean {
+function isOverShare(state: EngineState, { tenant, inFlight, speed }: Endpoint): boolean {
   if (!isHalfFull(state) || tenant === undefined) return false;
-  return inFlight >= Math.max(1, tenantShare(state) / tenant.endpoints);
+  const share = tenantShare(state);
+  const { fastEndpoints, fastInFlight } = tenant;
+  const others = tenant.inFlight - fastInFlight;
+  if (speed === 'fast') return inFlight >= Math.max(1, (share - others) / fastEndpoints);
+  const room = Math.max(1, share * PART_OF[speed]);
+  return others >= room || inFlight >= Math.max(1, room / (tenant.endpoints - fastEndpoints));
 }
 
 function tenantShare({ tenants, options: { limits } }: EngineState): number {
@@ -116,7 +123,7 @@ export function noteBegin(state: EngineState, delivery: Delivery, now: Now): voi
   // Next time it waits behind the others.
   stopWaiting(state, endpoint);
   endpoint.inFlight += 1;
-  if (endpoint.tenant !== undefined) endpoint.tenant.inFlight += 1;
+  countSend(endpoint, 1);
   state.inFlight += 1;
   const perSecond = endpoint.view?.rateLimitPerSecond;
   if (perSecond !== undefined) noteSend(endpoint.rate, perSecond, now.monotonicMs);
@@ -134,7 +141,7 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   if (origin !== undefined) leaveOrigin(state, origin);
   joinTurns(state, endpoint);
   if (tenant !== undefined) {
-    tenant.inFlight -= 1;
+    countSend(endpoint, -1);
     if (tenant.turns.size > 0) state.turns.join(tenant);
   }
   leaveTenantIfIdle(state, endpoint);
@@ -142,6 +149,12 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   const returning = isHalfFull(state) ? 1 : Infinity;
   for (const waiting of takeFirst(state.overShare, returning)) joinTurns(state, waiting);
   for (const waiting of takeFirst(state.crowded, returning)) state.turns.join(waiting);
+}
+
+function countSend({ tenant, speed }: Endpoint, change: 1 | -1): void {
+  if (tenant === undefined) return;
+  tenant.inFlight += change;
+  if (speed === 'fast') tenant.fastInFlight += change;
 }
 
 function leaveOrigin(state: EngineState, origin: Origin): void {
@@ -200,6 +213,8 @@ export function enterTenant(state: EngineState, endpoint: Endpoint): void {
       turns,
       endpoints: 0,
       inFlight: 0,
+      fastEndpoints: 0,
+      fastInFlight: 0,
       claimed: 0,
       claimedBytes: 0,
       credit: 0,
@@ -209,6 +224,7 @@ export function enterTenant(state: EngineState, endpoint: Endpoint): void {
   }
   tenant.endpoints += 1;
   endpoint.tenant = tenant;
+  countFast(endpoint, 1, 0);
 }
 
 /** Counts it no more once it has neither, and no claimed row that is about to be queued. */
@@ -217,6 +233,7 @@ export function leaveTenantIfIdle(state: EngineState, endpoint: Endpoint): void 
   if (tenant === undefined) return;
   if (endpoint.queued > 0 || endpoint.inFlight > 0 || endpoint.claimed > 0) return;
   tenant.endpoints -= 1;
+  countFast(endpoint, -1, 0);
   endpoint.tenant = undefined;
   forgetTenantIfIdle(state, tenant);
 }

@@ -4,7 +4,7 @@ import type { Answer, LateAnswer, Now } from './effect.ts';
 import { retryWaitMs } from './retry-schedule.ts';
 import { nextToSend, noteBegin, noteEnd } from './scheduling.ts';
 import { forgetIfIdle, letGo, markUnwritten, type EngineState } from './state.ts';
-import { beginAttempt, leaveToRow, settle } from './transitions.ts';
+import { beginAttempt, cancel, leaveToRow, settle } from './transitions.ts';
 
 /** Begins sends while there is room, those first whose turn it is. */
 export function sendQueued(state: EngineState, now: Now): void {
@@ -64,13 +64,17 @@ function fail(state: EngineState, { delivery, outcome }: Answer, now: Now): void
   const { endpointLane } = delivery;
   const { view } = endpointLane.endpoint;
   const retryAtMs = nextAttemptMs(state, { delivery, outcome }, now);
-  let settlement: Settlement | undefined;
-  if (view === undefined || !state.options.matches(view, delivery.event)) settlement = 'cancelled';
-  else if (retryAtMs === undefined) settlement = 'dead';
+  if (view === undefined || !state.options.matches(view, delivery.event)) {
+    // Its row in the delivery log says why, apart from that of the attempt.
+    record(state, { delivery, outcome, settlement: undefined, now });
+    cancel(state, delivery, now);
+    return;
+  }
+  const settlement = retryAtMs === undefined ? 'dead' : undefined;
   record(state, { delivery, outcome, settlement, now });
-  if (settlement === undefined) keepWaiting(state, delivery, retryAtMs ?? now.wallMs);
-  else settle(state, delivery);
-  if (settlement !== 'cancelled' && isGone(outcome)) suspend(state, delivery, now);
+  if (retryAtMs === undefined) settle(state, delivery);
+  else keepWaiting(state, delivery, retryAtMs);
+  if (isGone(outcome)) suspend(state, delivery, now);
 }
 
 /** Keeps a failed delivery: as a row at once if it has one, else until progress passes it. */

@@ -1,5 +1,5 @@
 import { countClaimed } from './claim-budget.ts';
-import { defer, waitInTurn, type Delivery, type Settlement } from './delivery.ts';
+import { defer, waitInTurn, type Delivery, type EndReason, type Settlement } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { leavePair, removeClaimed, startLagging, type EndpointLane } from './endpoint-lane.ts';
 import { noteSettled } from './lane-window.ts';
@@ -111,7 +111,7 @@ function follower({ behind }: Delivery): Delivery | undefined {
 export function settleUnsent(
   state: EngineState,
   delivery: Delivery,
-  end: { readonly settlement: Settlement; readonly reason: string; readonly now: Now },
+  end: { readonly settlement: Settlement; readonly reason: EndReason; readonly now: Now },
 ): void {
   const { window, endpoint } = delivery.endpointLane;
   window.attempts.push({

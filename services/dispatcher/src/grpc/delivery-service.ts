@@ -12,6 +12,7 @@ import {
 import type { Pool } from '@billhook/postgres';
 import { invalidField, ServiceError } from '@billhook/runtime';
 
+import type { EndReason } from '../engine/delivery.ts';
 import type { Ping } from '../dispatching/ping.ts';
 import {
   getDelivery,
@@ -168,7 +169,9 @@ async function retry(
   } else {
     throw refusal('DELIVERY_SETTLED', `it is ${standing.settlement}`);
   }
-  return { delivery: { ...toDelivery(delivery), state: 'DELIVERY_STATE_DUE' } };
+  return {
+    delivery: { ...toDelivery(delivery), state: 'DELIVERY_STATE_DUE', endReason: NO_REASON },
+  };
 }
 
 function refusal(reason: string, why: string): ServiceError {
@@ -189,8 +192,22 @@ function toDelivery(stored: StoredDelivery): deliveryV1.Delivery {
     state: toState(stored),
     attemptCount: stored.attempt,
     nextAttemptTime: dueAtMs > Date.now() ? writeTimestampMs(dueAtMs) : undefined,
+    endReason: (standing.kind === 'settled' && endReasons.get(standing.reason ?? '')) || NO_REASON,
   };
 }
+
+const NO_REASON = 'END_REASON_UNSPECIFIED';
+
+const endReasonNames = {
+  unregistered: 'END_REASON_ENDPOINT_UNREGISTERED',
+  'no subscription matches': 'END_REASON_NO_SUBSCRIPTION',
+  'waited too long': 'END_REASON_WAITED_TOO_LONG',
+} as const satisfies Record<EndReason, deliveryV1.EndReason>;
+
+/** What the delivery log has may be of another version. */
+const endReasons: ReadonlyMap<string, deliveryV1.EndReason> = new Map(
+  Object.entries(endReasonNames),
+);
 
 function toState({ standing, attempt }: StoredDelivery): deliveryV1.DeliveryState {
   if (standing.kind === 'parked') {

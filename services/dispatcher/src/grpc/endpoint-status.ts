@@ -17,10 +17,12 @@ export async function getEndpointStatus(
   tenant: string,
 ): Promise<deliveryV1.GetEndpointStatusResponse> {
   requireEndpointId(endpointId);
-  if (view.endpoint(endpointId)?.tenant !== tenant) {
+  const endpoint = view.endpoint(endpointId);
+  if (endpoint?.tenant !== tenant) {
     throw new ServiceError('NOT_FOUND', 'ENDPOINT_NOT_FOUND', `there is no ${endpointId}`);
   }
   const status = await readStatus(pool, endpointId);
+  const { failingSinceMs = 0 } = status;
   return {
     status: {
       endpointId,
@@ -28,7 +30,9 @@ export async function getEndpointStatus(
       moreWaiting: status.hasCursor,
       oldestWaitingTime: toTimestamp(status.oldestWaitingMs),
       lastSuccessTime: toTimestamp(status.lastSuccessMs),
-      failingSinceTime: toTimestamp(status.failingSinceMs),
+      // Failures before its renewal are forgotten with the next attempt.
+      failingSinceTime:
+        failingSinceMs > endpoint.renewedAtMs ? toTimestamp(failingSinceMs) : undefined,
       dispatchers: status.standings.map(toDispatcherStatus),
     },
   };

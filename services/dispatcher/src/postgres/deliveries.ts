@@ -22,7 +22,12 @@ export interface StoredDelivery {
         /** The last attempt is under way, as far as is known. */
         readonly inFlight: boolean;
       }
-    | { readonly kind: 'settled'; readonly settlement: Settlement };
+    | {
+        readonly kind: 'settled';
+        readonly settlement: Settlement;
+        /** An `EndReason`; undefined when its last attempt decided it. */
+        readonly reason: string | undefined;
+      };
 }
 
 /** An attempt as the delivery log has it. */
@@ -51,11 +56,12 @@ export interface DeliveryQuery {
 
 const PARKED_COLUMNS = `parked.endpoint_id, event.event_id, event.type, event.invoice_id,
   event.sequence, parked.lane, parked.position, parked.attempt, parked.due_at, parked.in_flight,
-  null::text as settlement`;
+  null::text as settlement, null::text as end_reason`;
 
 const SETTLED_COLUMNS = `attempt.endpoint_id, attempt.event_id, attempt.type, attempt.invoice_id,
   attempt.sequence, attempt.lane, attempt.position, attempt.attempt, null::timestamptz as due_at,
-  false as in_flight, attempt.settlement`;
+  false as in_flight, attempt.settlement,
+  case when attempt.outcome is null then attempt.detail end as end_reason`;
 
 const PARKED_ONLY = {
   due: `and (parked.in_flight or parked.due_at <= now()
@@ -179,6 +185,7 @@ interface DeliveryColumns {
   readonly due_at: Date | null;
   readonly in_flight: boolean;
   readonly settlement: Settlement | null;
+  readonly end_reason: string | null;
 }
 
 interface AttemptColumns {
@@ -205,7 +212,11 @@ function deliveryOf(row: DeliveryColumns): StoredDelivery {
     standing:
       row.settlement === null
         ? { kind: 'parked', dueAtMs: row.due_at?.getTime(), inFlight: row.in_flight }
-        : { kind: 'settled', settlement: row.settlement },
+        : {
+            kind: 'settled',
+            settlement: row.settlement,
+            reason: row.end_reason ?? undefined,
+          },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from '@billhook/postgres';
 
-import type { Settlement } from '../engine/delivery.ts';
+import type { EndReason, Settlement } from '../engine/delivery.ts';
 import type { EndedRows, LaneRecording } from '../engine/recording.ts';
 import { integers, times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
@@ -92,7 +92,7 @@ interface EndedColumns extends PairColumns {
 async function endRows(
   client: Client,
   endings: readonly Ending[],
-  { settlement, reason }: { readonly settlement: Settlement; readonly reason: string },
+  { settlement, reason }: { readonly settlement: Settlement; readonly reason: EndReason },
 ): Promise<EndedColumns[]> {
   if (endings.length === 0) return [];
   const result = await client.query<EndedColumns>({

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createContentReader } from './matched-event.ts';
 import type { MatchedEvent } from './matched-event.ts';
 import { changes, endpoint, snapshot } from './messages.fixture.ts';
+import { matchAtOnce } from './matching.fixture.ts';
 import { subscribes } from './subscribes.ts';
 import { createSubscriptionView } from './view.ts';
 import type { SubscriptionView } from './view.ts';
@@ -22,7 +23,7 @@ function viewOf(...endpoints: readonly subscriptionV1.WatchedEndpoint[]): Subscr
 
 function idsOf(view: SubscriptionView, event: MatchedEvent): string[] {
   const judging = { toleranceMs: 0, readContent: createContentReader() };
-  const matched = view.match(event, 0).map(({ endpointId }) => endpointId);
+  const matched = matchAtOnce(view, event, 0).map(({ endpointId }) => endpointId);
   const judged = [...view.endpoints()].filter((each) => subscribes(each, event, judging));
   expect(judged.map(({ endpointId }) => endpointId)).toEqual(matched);
   return matched;
@@ -100,9 +101,9 @@ describe('the body of an event', () => {
     );
     const view = viewOf(...filtered);
     parse.mockClear();
-    view.match(eventOf('USD'), 0);
+    matchAtOnce(view, eventOf('USD'), 0);
     expect(parse).toHaveBeenCalledTimes(1);
-    view.match(eventOf('EUR'), 0);
+    matchAtOnce(view, eventOf('EUR'), 0);
     expect(parse).toHaveBeenCalledTimes(2);
   });
 
@@ -113,7 +114,7 @@ describe('the body of an event', () => {
     const late = endpoint({ endpointId: 'ep_late', events: { '*': 99 }, filter: dollars });
     const view = viewOf(...open, late);
     parse.mockClear();
-    expect(view.match(eventOf('USD'), 0)).toHaveLength(20);
+    expect(matchAtOnce(view, eventOf('USD'), 0)).toHaveLength(20);
     expect(parse).not.toHaveBeenCalled();
   });
 });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { subscriptionV1 } from '@billhook/contracts';
+import { readTimestampMs, subscriptionV1 } from '@billhook/contracts';
 import { implement, startGrpcServer } from '@billhook/grpc';
 import type { Handlers } from '@billhook/grpc';
 import { createLog } from '@billhook/runtime';
@@ -17,8 +17,8 @@ export interface SubscriptionSet {
   /** Registers an endpoint, or changes it. */
   put(endpoint: subscriptionV1.WatchedEndpoint): void;
   unregister(endpointId: string): void;
-  /** The revisions that reports on endpoints have named. */
-  readonly reportedAt: readonly number[];
+  /** The reports on endpoints. */
+  readonly reports: readonly Report[];
   /** Forgets what happened: the same revisions stand for other events from now on. */
   rewriteHistory(): void;
   /** The next answer to GetRevision is read at once but sent only when the result is called. */
@@ -33,6 +33,11 @@ export interface SubscriptionSet {
   stop(): Promise<void>;
 }
 
+export interface Report {
+  readonly revision: number;
+  readonly failingSinceMs: number | undefined;
+}
+
 interface Stream {
   stalled: boolean;
   broken: boolean;
@@ -45,7 +50,7 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
   const endpoints = new Map<string, subscriptionV1.WatchedEndpoint>();
   const history: subscriptionV1.WatchResponse[] = [];
   const watchRequests: subscriptionV1.WatchRequest[] = [];
-  const reportedAt: number[] = [];
+  const reports: Report[] = [];
   const streams = new Set<Stream>();
   let revisionCalls = 0;
   let held: Promise<void> | undefined;
@@ -117,8 +122,9 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
           await waiting;
           return { revision };
         },
-        async disableEndpoint({ endpointId, revision: seenAt }) {
-          reportedAt.push(Number(seenAt));
+        async disableEndpoint({ endpointId, revision, failingSinceTime: since }) {
+          const failingSinceMs = since && readTimestampMs(since);
+          reports.push({ revision: Number(revision), failingSinceMs });
           const known = endpoints.get(endpointId);
           const state = subscriptionV1.EndpointState.ENDPOINT_STATE_DISABLED;
           if (known !== undefined) put({ ...known, state });
@@ -132,7 +138,7 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
     port: Number(server.address.split(':').at(-1)),
     revisionCalls: () => revisionCalls,
     watchRequests,
-    reportedAt,
+    reports,
     register: (endpointId) => put(endpoint({ endpointId, events: { '*': 1 } })),
     put,
     unregister(endpointId) {

@@ -2,6 +2,7 @@ import { subscriptionV1 } from '@billhook/contracts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { changes, endpoint, snapshot } from './messages.fixture.ts';
+import { matchAtOnce } from './matching.fixture.ts';
 import { createSubscriptionView } from './view.ts';
 import type { SubscriptionView } from './view.ts';
 import { WatchProtocolError } from './watched-endpoint.ts';
@@ -80,8 +81,8 @@ describe('the view of the subscriptions', () => {
     const view = createSubscriptionView();
     view.receive(snapshot(1, [endpoint({ endpointId: 'ep_1', events: { paid: 1_000 } })]));
     const event = eventOf('paid', 900);
-    expect(view.match(event, 100)).toHaveLength(1);
-    expect(view.match(event, 99)).toHaveLength(0);
+    expect(matchAtOnce(view, event, 100)).toHaveLength(1);
+    expect(matchAtOnce(view, event, 99)).toHaveLength(0);
   });
 
   it('keeps tenants apart', () => {
@@ -150,7 +151,7 @@ describe('the view of the subscriptions', () => {
         });
         const expected = [...model.values()].filter((each) => matchesByScan(each, query));
         const event = { ...eventOf(query.type, query.recordedAtMs), tenant: query.tenant };
-        const found = view.match(event, 0).map((each) => each.endpointId);
+        const found = matchAtOnce(view, event, 0).map((each) => each.endpointId);
         expect(found.toSorted()).toEqual(expected.map((each) => each.endpointId).toSorted());
         expect(idsOf(view)).toEqual([...model.keys()].toSorted());
       }),
@@ -208,7 +209,7 @@ function eventOf(type: string, recordedAtMs: number, data: object = {}) {
 }
 
 function matches(view: SubscriptionView, type: string, recordedAtMs: number): string[] {
-  const found = view.match(eventOf(type, recordedAtMs), 0);
+  const found = matchAtOnce(view, eventOf(type, recordedAtMs), 0);
   return found.map((each) => each.endpointId);
 }
 

@@ -22,9 +22,15 @@ export interface SubscriptionView {
   /**
    * The endpoints with a subscription to the event that was registered before it and whose filter
    * it meets, each once. The tolerance is how far the clocks of the two services may disagree: too
-   * early is harmless.
+   * early is harmless. It is done in parts, none of which takes long, and worth nothing once the view
+   * has changed between two of them.
    */
-  match(event: MatchedEvent, toleranceMs: number): WatchedEndpoint[];
+  match(
+    event: MatchedEvent,
+    toleranceMs: number,
+  ): Generator<undefined, WatchedEndpoint[], undefined>;
+  /** How often it has changed. */
+  changeCount(): number;
   /**
    * Takes a message of the watch in. A snapshot takes the place of everything at once with its
    * last chunk; until then the view stands as it was.
@@ -43,6 +49,7 @@ export function createSubscriptionView(): SubscriptionView {
   let eventId = '';
   let endpoints = new Map<string, WatchedEndpoint>();
   let index = createEndpointIndex();
+  let changeCount = 0;
   let incoming: Map<string, WatchedEndpoint> | undefined;
   const readFilter = createFilterReader();
   const parse = (message: subscriptionV1.WatchedEndpoint) => parseEndpoint(message, readFilter);
@@ -93,11 +100,13 @@ export function createSubscriptionView(): SubscriptionView {
     endpoint: (endpointId) => endpoints.get(endpointId),
     endpoints: () => endpoints.values(),
     match: (event, toleranceMs) => index.match(event, toleranceMs),
+    changeCount: () => changeCount,
     beginStream() {
       incoming = undefined;
     },
     receive({ message }) {
       if (message === undefined) throw new WatchProtocolError('a message of an unknown kind');
+      changeCount += 1;
       return message.$case === 'snapshot'
         ? applySnapshot(message.value)
         : applyChanges(message.value);

@@ -22,6 +22,8 @@ export interface WatchedEndpoint {
   readonly timeoutMs: number | undefined;
   /** Deliveries under way at a time. */
   readonly maxInFlight: number | undefined;
+  /** When it was made, enabled, resumed or got its URL: failures before that do not count. */
+  readonly renewedAtMs: number;
 }
 
 export interface WatchedSubscription {
@@ -80,6 +82,8 @@ export function parseEndpoint(
     rateLimitPerSecond: message.rateLimit,
     timeoutMs: message.timeout && toTimeoutMs(message.timeout, endpointId),
     maxInFlight: message.maxInFlight,
+    // A subscription service of the version before does not say.
+    renewedAtMs: message.renewTime === undefined ? 0 : toMilliseconds(message.renewTime),
   };
 }
 

@@ -32,6 +32,8 @@ export interface DisableEndpoint {
   readonly reason: string;
   /** The revision of the view with which the endpoint was called. */
   readonly revision: number;
+  /** Since when it did nothing but fail; undefined when that is not why. */
+  readonly failingSinceMs: number | undefined;
 }
 
 /** Where a command meets the endpoints. */
@@ -208,11 +210,12 @@ function otherHeaders(
 }
 
 /**
- * A report on an endpoint that was enabled or got another URL since is out of date, whatever its
- * reason. The first reason stays.
+ * A report on an endpoint that was enabled, resumed or got another URL since is out of date, whatever
+ * its reason, and so is one that counts failures from before that. The first reason stays.
  */
 function decideDisabling(command: DisableEndpoint, endpoint: Endpoint): EndpointDecision {
-  const isOutdated = endpoint.renewedAtRevision > command.revision;
+  const { revision, failingSinceMs = endpoint.renewedAtMs } = command;
+  const isOutdated = endpoint.renewedAtRevision > revision || endpoint.renewedAtMs > failingSinceMs;
   return isOutdated || endpoint.disabled !== null
     ? accepted()
     : accepted({ type: 'endpoint_disabled', reason: command.reason });

@@ -60,6 +60,7 @@ describe('the history of an endpoint', () => {
       createdAtMs: 10,
       updatedAtMs: 20,
       renewedAtRevision: 1,
+      renewedAtMs: 10,
     });
   });
 
@@ -90,11 +91,14 @@ describe('the history of an endpoint', () => {
     expect(replay(created, failing, { type: 'endpoint_enabled' }).disabled).toBeNull();
   });
 
-  test('is renewed by enabling and by another URL, not by another description', () => {
+  test('is renewed by enabling, resuming and another URL, not by another description', () => {
     const enabled = replay(created, disabled, { type: 'endpoint_enabled' });
+    const resumed = replay(created, { type: 'endpoint_paused' }, { type: 'endpoint_resumed' });
     const moved = replay(created, { type: 'endpoint_updated', changes: { url: otherUrl } });
     const described = replay(created, { type: 'endpoint_updated', changes: { description: 'x' } });
-    expect([enabled, moved, described].map((each) => each.renewedAtRevision)).toEqual([3, 2, 1]);
+    const all = [enabled, resumed, moved, described];
+    expect(all.map((each) => each.renewedAtRevision)).toEqual([3, 3, 2, 1]);
+    expect(all.map((each) => each.renewedAtMs)).toEqual([30, 30, 20, 10]);
   });
 
   test('that cannot be is an error', () => {
@@ -186,10 +190,11 @@ describe('unregistering', () => {
   });
 });
 
-const report = (revision: number, reason = 'gone'): EndpointCommand => ({
+const report = (revision: number, reason = 'gone', failingSinceMs?: number): EndpointCommand => ({
   kind: 'disable',
   reason,
   revision,
+  failingSinceMs,
 });
 
 describe('changing an endpoint', () => {
@@ -257,6 +262,13 @@ describe('changing an endpoint', () => {
     },
   );
 
+  test('a report that counts failures from before a renewal is ignored, whatever its view', () => {
+    const resumed = replay(created, { type: 'endpoint_paused' }, { type: 'endpoint_resumed' });
+    expect(decideOn(resumed, report(9, 'failing', 29))).toEqual([]);
+    expect(decideOn(resumed, report(9, 'failing', 30))).toHaveLength(1);
+    expect(decideOn(resumed, report(9, 'failing'))).toHaveLength(1);
+  });
+
   test('a report on an endpoint that is disabled changes neither the reason nor the time', () => {
     expect(decideOn(replay(created, added('a'), disabled), report(3, 'failing'))).toEqual([]);
   });
@@ -281,6 +293,7 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
     kind: fc.constant('disable' as const),
     reason: fc.constant('gone'),
     revision: fc.nat(30),
+    failingSinceMs: fc.option(fc.nat(30), { nil: undefined }),
   }),
   fc.record({
     kind: fc.constant('update' as const),

@@ -67,8 +67,9 @@ export interface Endpoint extends EndpointKey {
   readonly subscriptions: readonly Subscription[];
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** When it was made, enabled or got its URL: reports on how it was before do not count. */
+  /** When it was made, enabled, resumed or got its URL: how it was before does not count. */
   readonly renewedAtRevision: number;
+  readonly renewedAtMs: number;
 }
 
 /** Why an endpoint is switched off, and since when. */
@@ -129,6 +130,7 @@ export function evolve(
     return undefined;
   }
   const next = { ...endpoint, version: endpoint.version + 1, updatedAtMs: change.recordedAtMs };
+  const renewal = { renewedAtRevision: change.revision, renewedAtMs: change.recordedAtMs };
   switch (event.type) {
     case 'subscription_added':
       return { ...next, subscriptions: withSubscription(endpoint.subscriptions, event) };
@@ -139,18 +141,13 @@ export function evolve(
     case 'endpoint_paused':
       return { ...next, paused: true };
     case 'endpoint_resumed':
-      return { ...next, paused: false };
+      return { ...next, paused: false, ...renewal };
     case 'endpoint_disabled':
       return { ...next, disabled: { reason: event.reason, sinceMs: change.recordedAtMs } };
     case 'endpoint_enabled':
-      return { ...next, disabled: null, renewedAtRevision: change.revision };
+      return { ...next, disabled: null, ...renewal };
     case 'endpoint_updated':
-      return {
-        ...next,
-        ...event.changes,
-        renewedAtRevision:
-          event.changes.url === undefined ? endpoint.renewedAtRevision : change.revision,
-      };
+      return { ...next, ...event.changes, ...(event.changes.url === undefined ? {} : renewal) };
     case 'secret_rotated':
       return next;
   }
@@ -173,6 +170,7 @@ function created(change: RecordedChange, url: string): Endpoint {
     createdAtMs: change.recordedAtMs,
     updatedAtMs: change.recordedAtMs,
     renewedAtRevision: change.revision,
+    renewedAtMs: change.recordedAtMs,
   };
 }
 

@@ -1,3 +1,4 @@
+import { readTimestampMs, writeTimestampMs } from '@billhook/contracts';
 import { call } from '@billhook/grpc';
 import { createSecretBox } from '@billhook/secrets';
 import { describe, expect, test } from 'vitest';
@@ -35,7 +36,7 @@ describe('an endpoint', () => {
     const seen = await copy.revision();
     const disabled = await copy.disable(endpointId, seen);
     expect(disabled.disabledReason).toBe('gone');
-    expect(await copy.disable(endpointId, seen, 'failing')).toEqual(disabled);
+    expect(await copy.disable(endpointId, seen, { reason: 'failing' })).toEqual(disabled);
     const enabled = await copy.change('enableEndpoint', endpointId);
     expect(enabled.state).toBe('ENDPOINT_STATE_ACTIVE');
     const late = await copy.disable(endpointId, seen);
@@ -46,11 +47,26 @@ describe('an endpoint', () => {
     expect((await copy.disable(endpointId, beforeMove + 1)).state).toBe('ENDPOINT_STATE_DISABLED');
   });
 
+  test('is not disabled for failures from before it was resumed', async () => {
+    const copy = await subscriptions.start();
+    const endpointId = await registerOne(copy, 'renewed');
+    await copy.change('pauseEndpoint', endpointId);
+    const resumed = await copy.change('resumeEndpoint', endpointId);
+    const renewedAtMs = readTimestampMs(resumed.updateTime ?? { seconds: 0n, nanos: 0 }) ?? 0;
+    const report = async (failingSinceMs: number) =>
+      copy.disable(endpointId, await copy.revision(), {
+        reason: 'failing',
+        failingSinceTime: writeTimestampMs(failingSinceMs),
+      });
+    expect((await report(renewedAtMs - 1)).state).toBe('ENDPOINT_STATE_ACTIVE');
+    expect((await report(renewedAtMs)).state).toBe('ENDPOINT_STATE_DISABLED');
+  });
+
   test('shows why and since when it is disabled', async () => {
     const copy = await subscriptions.start();
     const endpointId = await registerOne(copy, 'failing');
     expect((await copy.get(endpointId)).disableTime).toBeUndefined();
-    const failing = await copy.disable(endpointId, await copy.revision(), 'failing');
+    const failing = await copy.disable(endpointId, await copy.revision(), { reason: 'failing' });
     expect(failing).toMatchObject({
       state: 'ENDPOINT_STATE_DISABLED',
       disabledReason: 'failing',
@@ -134,7 +150,10 @@ describe('an endpoint', () => {
   test('is not disabled by a report that makes no sense', async () => {
     const copy = await subscriptions.start();
     expect((await refusal(copy.disable(UNKNOWN_ID, -1)))[1]).toBe('revision REVISION_INVALID');
-    expect((await refusal(copy.disable(UNKNOWN_ID, 1, 'No!')))[1]).toBe('reason FIELD_INVALID');
+    const named = copy.disable(UNKNOWN_ID, 1, { reason: 'No!' });
+    expect((await refusal(named))[1]).toBe('reason FIELD_INVALID');
+    const timed = copy.disable(UNKNOWN_ID, 1, { failingSinceTime: { seconds: 0n, nanos: -1 } });
+    expect((await refusal(timed))[1]).toBe('failing_since_time TIME_OUT_OF_RANGE');
   });
 });
 

@@ -1,5 +1,5 @@
-import { readDurationMs } from '@billhook/contracts';
-import type { Duration } from '@billhook/contracts';
+import { readDurationMs, readTimestampMs } from '@billhook/contracts';
+import type { Duration, Timestamp } from '@billhook/contracts';
 import { parseWebhookUrl } from '@billhook/destinations';
 import { parseFilter } from '@billhook/filters';
 import { decodePageToken, pageSize, requirePattern } from '@billhook/grpc';
@@ -81,6 +81,20 @@ export function requireRevision(revision: bigint): number {
     throw invalidField('revision', 'REVISION_INVALID', 'must be a revision that was given out');
   }
   return Number(revision);
+}
+
+/** @returns milliseconds since 1970; undefined when it is not given. */
+export function optionalFailingSinceMs(time: Timestamp | undefined): number | undefined {
+  if (time === undefined) {
+    return undefined;
+  }
+  const timeMs = readTimestampMs(time);
+  if (timeMs === undefined) {
+    const description =
+      'must be a time of the years 1 to 9999 (UTC), with nanos from 0 to 999999999';
+    throw invalidField('failing_since_time', 'TIME_OUT_OF_RANGE', description);
+  }
+  return timeMs;
 }
 
 /** Which part of a list a caller wants. */

@@ -12,6 +12,7 @@ import type { DeliveryStatus } from './delivery-status.ts';
 import { createEndpointId } from './endpoint-ids.ts';
 import { readUpdate } from './endpoint-update.ts';
 import {
+  optionalFailingSinceMs,
   optionalFilter,
   readEndpointPage,
   readOverlapMs,
@@ -195,7 +196,9 @@ function createChanges(deps: SubscriptionServiceDeps): ChangeHandlers {
     disableEndpoint: async (request, context) => {
       const reason = requireDisabledReason(request.reason);
       const revision = requireRevision(request.revision);
-      return change(request.endpointId, { kind: 'disable', reason, revision }, context);
+      const failingSinceMs = optionalFailingSinceMs(request.failingSinceTime);
+      const command = { kind: 'disable', reason, revision, failingSinceMs } as const;
+      return change(request.endpointId, command, context);
     },
     rotateSecret: async (request, context) => {
       const target = requireEndpointId(request.endpointId);

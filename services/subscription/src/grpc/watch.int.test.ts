@@ -73,6 +73,7 @@ test('a watch shows an endpoint with its encrypted secrets, and each change soon
     state: 'ENDPOINT_STATE_ACTIVE',
     subscriptions: [{ event: 'a' }],
     secrets: [{ validUntil: undefined }],
+    renewTime: endpoint.createTime,
   });
   const box = createSecretBox(subscriptions.config.secretKeys);
   const [encrypted] = watched?.secrets ?? [];

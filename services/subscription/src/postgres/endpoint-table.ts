@@ -1,14 +1,19 @@
 import type { Client, Pool } from '@billhook/postgres';
 import type { Disabling, Endpoint, EndpointKey } from '../domain/endpoint.ts';
 import { fromUuid, toUuid } from './ids.ts';
-import { SCHEMA } from './migrations.ts';
+import { LANE, SCHEMA } from './migrations.ts';
 
-/** An endpoint's columns; its subscriptions as three arrays in the order of the event names. */
+/**
+ * An endpoint's columns; its subscriptions as three arrays in the order of the event names. When it
+ * was renewed is what the event says: a column would have to be kept by processes of the version before.
+ */
 export const ENDPOINT_COLUMNS = `
   endpoint.endpoint_id, endpoint.tenant, endpoint.version, endpoint.url, endpoint.description,
   endpoint.header_names, endpoint.rate_limit_per_second, endpoint.timeout_ms,
   endpoint.max_in_flight, endpoint.paused, endpoint.disabled_reason, endpoint.disabled_at_ms,
   endpoint.created_at_ms, endpoint.updated_at_ms, endpoint.renewed_at_revision,
+  (select floor(extract(epoch from recorded_at) * 1000)::bigint from ${SCHEMA}.event
+    where lane = ${LANE} and position = renewed_at_revision) as renewed_at_ms,
   subscribed.events, subscribed.registered_at_ms, subscribed.filters`;
 
 export const ENDPOINT_SOURCE = `
@@ -37,6 +42,7 @@ export interface EndpointRow {
   readonly created_at_ms: bigint;
   readonly updated_at_ms: bigint;
   readonly renewed_at_revision: bigint;
+  readonly renewed_at_ms: bigint | null;
   readonly events: readonly string[];
   readonly registered_at_ms: readonly string[];
   readonly filters: readonly (string | null)[];
@@ -229,6 +235,7 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     createdAtMs: Number(row.created_at_ms),
     updatedAtMs: Number(row.updated_at_ms),
     renewedAtRevision: Number(row.renewed_at_revision),
+    renewedAtMs: Number(row.renewed_at_ms),
   };
 }
 

@@ -73,6 +73,7 @@ export function toWatchedEndpoint(watched: EndpointWithSecrets): subscriptionV1.
       validUntil: validUntilMs === null ? undefined : writeTimestampMs(validUntilMs),
     })),
     encryptedHeaders: encryptedHeaders ?? NO_HEADERS,
+    renewTime: writeTimestampMs(endpoint.renewedAtMs),
     ...toLimits(endpoint),
   };
 }

@@ -1,5 +1,5 @@
 import { subscriptionV1 } from '@billhook/contracts';
-import type { Duration } from '@billhook/contracts';
+import type { Duration, Timestamp } from '@billhook/contracts';
 import { LOOPBACK_RANGES } from '@billhook/destinations';
 import { call, createGrpcClient, openStream, RemoteError } from '@billhook/grpc';
 import type { GrpcClient } from '@billhook/grpc';
@@ -30,7 +30,7 @@ export interface Copy {
   get(endpointId: string, tenant?: string): Promise<Endpoint>;
   update(request: UpdateFields, tenant?: string): Promise<Endpoint>;
   change(name: ChangeName, endpointId: string, tenant?: string): Promise<Endpoint>;
-  disable(endpointId: string, revision: number, reason?: string): Promise<Endpoint>;
+  disable(endpointId: string, revision: number, report?: Report): Promise<Endpoint>;
   rotate(endpointId: string, overlap?: Duration): Promise<subscriptionV1.RotateSecretResponse>;
   revision(): Promise<number>;
   /** Opens a watch; it ends with the test at the latest. */
@@ -47,6 +47,12 @@ export interface Registered {
 export type UpdateFields = Partial<subscriptionV1.UpdateEndpointRequest> & {
   readonly endpointId: string;
 };
+
+/** What a dispatcher says of an endpoint: by default that it is gone. */
+export interface Report {
+  readonly reason?: string;
+  readonly failingSinceTime?: Timestamp | undefined;
+}
 
 export type ChangeName = 'pauseEndpoint' | 'resumeEndpoint' | 'enableEndpoint';
 
@@ -154,8 +160,8 @@ function createCopy(client: Client, stop: () => Promise<void>): Copy {
     },
     change: async (name, endpointId, tenant) =>
       required((await call(client[name], { endpointId }, optionsFor(tenant))).endpoint),
-    disable: async (endpointId, revision, reason = 'gone') => {
-      const request = { endpointId, revision: BigInt(revision), reason };
+    disable: async (endpointId, revision, { reason = 'gone', failingSinceTime } = {}) => {
+      const request = { endpointId, revision: BigInt(revision), reason, failingSinceTime };
       return required((await call(client.disableEndpoint, request, optionsFor())).endpoint);
     },
     rotate: (endpointId, overlap) =>

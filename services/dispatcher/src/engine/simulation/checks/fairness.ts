@@ -2,6 +2,7 @@ import type { Effect, Now } from '../../effect.ts';
 import { isCallable, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EngineLimits } from '../../limits.ts';
 import { sendableAtMs } from '../../rate-limit.ts';
+import { PART_OF } from '../../speed.ts';
 import type { EngineState } from '../../state.ts';
 
 /**
@@ -129,5 +130,12 @@ function couldSend(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   if ((origin?.inFlight ?? 0) >= limits.maxInFlightPerOrigin) return false;
   if (tenant === undefined || state.inFlight < limits.maxInFlight / 2) return true;
   const share = Math.max(1, limits.maxInFlight / state.tenants.size);
-  return tenant.inFlight < share && inFlight < Math.max(1, share / tenant.endpoints);
+  if (tenant.inFlight >= share) return false;
+  const others = tenant.inFlight - tenant.fastInFlight;
+  if (endpoint.speed === 'fast') {
+    return inFlight < Math.max(1, (share - others) / tenant.fastEndpoints);
+  }
+  const room = Math.max(1, share * PART_OF[endpoint.speed]);
+  const each = Math.max(1, room / (tenant.endpoints - tenant.fastEndpoints));
+  return others < room && inFlight < each;
 }

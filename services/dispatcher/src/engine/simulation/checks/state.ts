@@ -173,6 +173,18 @@ function checkSums(state: EngineState): void {
     sum(state.endpoints.values(), ({ tenant }) => (tenant === undefined ? 0 : 1)),
   );
   same(
+    'fast endpoints of tenants',
+    sum(state.tenants.values(), (it) => it.fastEndpoints),
+    sum(state.endpoints.values(), ({ speed, tenant }) =>
+      speed === 'fast' && tenant !== undefined ? 1 : 0,
+    ),
+  );
+  same(
+    'inFlight of fast endpoints',
+    sum(state.tenants.values(), (it) => it.fastInFlight),
+    sum(state.endpoints.values(), (it) => (it.speed === 'fast' ? it.inFlight : 0)),
+  );
+  same(
     'inFlight at origins',
     sum(state.origins.values(), (it) => it.inFlight),
     state.inFlight,

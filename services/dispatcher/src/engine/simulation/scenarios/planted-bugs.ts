@@ -71,8 +71,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'sending.ts',
-        from: 'import { beginAttempt, leaveToRow, settle }',
-        to: 'import { beginAttempt, enqueue, leaveToRow, settle }',
+        from: 'import { beginAttempt, cancel, leaveToRow, settle }',
+        to: 'import { beginAttempt, cancel, enqueue, leaveToRow, settle }',
       },
       {
         file: 'sending.ts',
@@ -172,6 +172,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         file: 'scheduling.ts',
         from: 'origin.inFlight -= 1;\n  wakeWaiting(state, origin);',
         to: 'origin.inFlight -= 1;',
+      },
+    ],
+  },
+  {
+    what: 'what a fast endpoint has under way counts as before when it becomes slow',
+    edits: [
+      {
+        file: 'speed.ts',
+        from: 'countFast(endpoint, -1, endpoint.inFlight);',
+        to: 'countFast(endpoint, -1, 0);',
       },
     ],
   },

@@ -106,6 +106,66 @@ export function deliveryStateToNumber(object: DeliveryState): number {
   }
 }
 
+/** Why a delivery ended without an attempt that decided it. */
+export const EndReason = {
+  /** END_REASON_UNSPECIFIED - It goes on, or its last attempt decided it. */
+  END_REASON_UNSPECIFIED: "END_REASON_UNSPECIFIED",
+  /** END_REASON_ENDPOINT_UNREGISTERED - Cancelled: its endpoint is not registered any more. */
+  END_REASON_ENDPOINT_UNREGISTERED: "END_REASON_ENDPOINT_UNREGISTERED",
+  /** END_REASON_NO_SUBSCRIPTION - Cancelled: no subscription of its endpoint matches its event any more. */
+  END_REASON_NO_SUBSCRIPTION: "END_REASON_NO_SUBSCRIPTION",
+  /** END_REASON_WAITED_TOO_LONG - Dead: it waited for longer than the retention. */
+  END_REASON_WAITED_TOO_LONG: "END_REASON_WAITED_TOO_LONG",
+  UNRECOGNIZED: "UNRECOGNIZED",
+} as const;
+
+export type EndReason = typeof EndReason[keyof typeof EndReason];
+
+export namespace EndReason {
+  export type END_REASON_UNSPECIFIED = typeof EndReason.END_REASON_UNSPECIFIED;
+  export type END_REASON_ENDPOINT_UNREGISTERED = typeof EndReason.END_REASON_ENDPOINT_UNREGISTERED;
+  export type END_REASON_NO_SUBSCRIPTION = typeof EndReason.END_REASON_NO_SUBSCRIPTION;
+  export type END_REASON_WAITED_TOO_LONG = typeof EndReason.END_REASON_WAITED_TOO_LONG;
+  export type UNRECOGNIZED = typeof EndReason.UNRECOGNIZED;
+}
+
+export function endReasonFromJSON(object: any): EndReason {
+  switch (object) {
+    case 0:
+    case "END_REASON_UNSPECIFIED":
+      return EndReason.END_REASON_UNSPECIFIED;
+    case 1:
+    case "END_REASON_ENDPOINT_UNREGISTERED":
+      return EndReason.END_REASON_ENDPOINT_UNREGISTERED;
+    case 2:
+    case "END_REASON_NO_SUBSCRIPTION":
+      return EndReason.END_REASON_NO_SUBSCRIPTION;
+    case 3:
+    case "END_REASON_WAITED_TOO_LONG":
+      return EndReason.END_REASON_WAITED_TOO_LONG;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return EndReason.UNRECOGNIZED;
+  }
+}
+
+export function endReasonToNumber(object: EndReason): number {
+  switch (object) {
+    case EndReason.END_REASON_UNSPECIFIED:
+      return 0;
+    case EndReason.END_REASON_ENDPOINT_UNREGISTERED:
+      return 1;
+    case EndReason.END_REASON_NO_SUBSCRIPTION:
+      return 2;
+    case EndReason.END_REASON_WAITED_TOO_LONG:
+      return 3;
+    case EndReason.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** How one attempt ended. */
 export const AttemptOutcome = {
   ATTEMPT_OUTCOME_UNSPECIFIED: "ATTEMPT_OUTCOME_UNSPECIFIED",
@@ -243,7 +303,11 @@ export interface Delivery {
   readonly state: DeliveryState;
   readonly attemptCount: number;
   /** Set while it waits for an attempt at a time to come. */
-  readonly nextAttemptTime: Timestamp | undefined;
+  readonly nextAttemptTime:
+    | Timestamp
+    | undefined;
+  /** Why it ended, where no attempt of it says so. */
+  readonly endReason: EndReason;
 }
 
 /** One attempt of a delivery. */
@@ -390,6 +454,7 @@ function createBaseDelivery(): Delivery {
     state: DeliveryState.DELIVERY_STATE_UNSPECIFIED,
     attemptCount: 0,
     nextAttemptTime: undefined,
+    endReason: EndReason.END_REASON_UNSPECIFIED,
   };
 }
 
@@ -424,6 +489,9 @@ export const Delivery: MessageFns<Delivery> = {
     }
     if (message.nextAttemptTime !== undefined) {
       Timestamp.encode(message.nextAttemptTime, writer.uint32(74).fork()).join();
+    }
+    if (message.endReason !== EndReason.END_REASON_UNSPECIFIED) {
+      writer.uint32(80).int32(endReasonToNumber(message.endReason));
     }
     return writer;
   },
@@ -513,6 +581,14 @@ export const Delivery: MessageFns<Delivery> = {
             message.nextAttemptTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.endReason = endReasonFromJSON(reader.int32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -541,6 +617,7 @@ export const Delivery: MessageFns<Delivery> = {
     message.nextAttemptTime = (object.nextAttemptTime !== undefined && object.nextAttemptTime !== null)
       ? Timestamp.fromPartial(object.nextAttemptTime)
       : undefined;
+    message.endReason = object.endReason ?? EndReason.END_REASON_UNSPECIFIED;
     return message;
   },
 };

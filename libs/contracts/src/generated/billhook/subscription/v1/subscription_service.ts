@@ -368,7 +368,14 @@ export interface WatchedEndpoint {
   /** As in `Endpoint`. */
   readonly rateLimit?: number | undefined;
   readonly timeout: Duration | undefined;
-  readonly maxInFlight?: number | undefined;
+  readonly maxInFlight?:
+    | number
+    | undefined;
+  /**
+   * When it was made, enabled, resumed or got its URL, whichever was last: failures before that do
+   * not count.
+   */
+  readonly renewTime: Timestamp | undefined;
 }
 
 export interface WatchedSubscription {
@@ -396,9 +403,14 @@ export interface DisableEndpointRequest {
   readonly reason: string;
   /**
    * The revision of the view with which the endpoint was called. The report is ignored when the
-   * endpoint was enabled, or its URL changed, after it.
+   * endpoint was enabled or resumed, or its URL changed, after it.
    */
   readonly revision: bigint;
+  /**
+   * Since when it has done nothing but fail, for the reason `failing`. The report is ignored when
+   * that began before the endpoint was enabled or resumed, or its URL changed.
+   */
+  readonly failingSinceTime: Timestamp | undefined;
 }
 
 export interface DisableEndpointResponse {
@@ -2739,6 +2751,7 @@ function createBaseWatchedEndpoint(): WatchedEndpoint {
     rateLimit: undefined,
     timeout: undefined,
     maxInFlight: undefined,
+    renewTime: undefined,
   };
 }
 
@@ -2773,6 +2786,9 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     }
     if (message.maxInFlight !== undefined) {
       writer.uint32(80).int32(message.maxInFlight);
+    }
+    if (message.renewTime !== undefined) {
+      Timestamp.encode(message.renewTime, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -2870,6 +2886,14 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
             message.maxInFlight = reader.int32();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.renewTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2899,6 +2923,9 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
       ? Duration.fromPartial(object.timeout)
       : undefined;
     message.maxInFlight = object.maxInFlight ?? undefined;
+    message.renewTime = (object.renewTime !== undefined && object.renewTime !== null)
+      ? Timestamp.fromPartial(object.renewTime)
+      : undefined;
     return message;
   },
 };
@@ -3054,7 +3081,7 @@ export const EncryptedSecret: MessageFns<EncryptedSecret> = {
 };
 
 function createBaseDisableEndpointRequest(): DisableEndpointRequest {
-  return { endpointId: "", reason: "", revision: 0n };
+  return { endpointId: "", reason: "", revision: 0n, failingSinceTime: undefined };
 }
 
 export const DisableEndpointRequest: MessageFns<DisableEndpointRequest> = {
@@ -3070,6 +3097,9 @@ export const DisableEndpointRequest: MessageFns<DisableEndpointRequest> = {
         throw new globalThis.Error("value provided for field message.revision of type int64 too large");
       }
       writer.uint32(24).int64(message.revision);
+    }
+    if (message.failingSinceTime !== undefined) {
+      Timestamp.encode(message.failingSinceTime, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3111,6 +3141,14 @@ export const DisableEndpointRequest: MessageFns<DisableEndpointRequest> = {
             message.revision = reader.int64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failingSinceTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3131,6 +3169,9 @@ export const DisableEndpointRequest: MessageFns<DisableEndpointRequest> = {
     message.endpointId = object.endpointId ?? "";
     message.reason = object.reason ?? "";
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.failingSinceTime = (object.failingSinceTime !== undefined && object.failingSinceTime !== null)
+      ? Timestamp.fromPartial(object.failingSinceTime)
+      : undefined;
     return message;
   },
 };
