@@ -176,7 +176,8 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
   for (const { endpointId, rows, isAll } of result.expired) {
     const endpointLane = touch(endpointId);
     setRowCount(endpointLane, endpointLane.rowCount - rows);
-    if (isAll) continue;
+    // The next owner of a lane that is given up sees to the rest.
+    if (isAll || window.phase !== 'owned') continue;
     window.expireEndpoints.add(endpointId);
     state.expiring.add(window);
   }
