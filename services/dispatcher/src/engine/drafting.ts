@@ -159,8 +159,9 @@ function takeCaughtUp(window: LaneWindow, { parkedRows, rules }: Passed): string
     const rows = lane.rowCount + (added.get(lane.endpoint.id) ?? 0);
     if (lane.mode !== 'lagging' || !isSound(lane.endpoint)) continue;
     if (lane.cursor !== undefined) continue;
-    if (rows <= Math.min(rules.maxBlockedPairs, rules.blockedPairsLeft))
-      caughtUp.push(lane.endpoint.id);
+    // One without rows needs no room, and none of its rows would ever change.
+    const room = Math.max(0, Math.min(rules.maxBlockedPairs, rules.blockedPairsLeft));
+    if (rows <= room) caughtUp.push(lane.endpoint.id);
   }
   return caughtUp;
 }

@@ -132,7 +132,8 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   for (const { endpointId, rows } of lane.result.listed) {
     const endpointLane = endpointLaneOf(state, endpointId, window);
     if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
-    if (endpointLane.cursor !== undefined || rows.length > blockedPairsLeft(state)) continue;
+    if (endpointLane.cursor !== undefined) continue;
+    if (rows.length > Math.max(0, blockedPairsLeft(state))) continue;
     stopLagging(endpointLane, rows);
     for (const { dueAtMs } of rows) {
       if (dueAtMs !== undefined) state.dueTimes.note(endpointLane, dueAtMs);

@@ -30,6 +30,17 @@ describe(`in the worlds of ${SEEDS} seeds`, () => {
   });
 });
 
+/** What a bug was in the way of, in worlds that hardly one seed in thousands makes. */
+const ONCE_FAILED = [
+  [800_499, 'rows that should have died are left in a lane that is handed over'],
+  [804_368, 'an endpoint without rows lags while there is no room for further pairs'],
+] as const;
+
+test.each(ONCE_FAILED)('seed %i keeps every promise: %s', (seed) => {
+  const { failed } = playSeeds(seed, 1);
+  expect(failed === undefined ? '' : reportOf(failed, 0).join('\n')).toBe('');
+});
+
 describe('a seed', () => {
   test('makes the same run each time, also in another process', async () => {
     const hashes = Array.from({ length: 10 }, (_, seed) => play(createScenario(seed)).hash);
