@@ -3,6 +3,7 @@ import type { Aggregate, EventStore, Stream } from '@billhook/event-store';
 import { createPool, migrate } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
+import type { AppendBell } from './append-bell.ts';
 
 const requestIdRetentionMs = 60_000;
 
@@ -28,16 +29,21 @@ export async function makeStore(
   await prepared.stop();
 }
 
-/** Starts an appender with a store and connections of its own. */
+/** Starts an appender with a store and connections of its own, which rings the bell if it is given one. */
 export function startAppender(
-  deps: { readonly connectionString: string; readonly log: Log },
+  deps: {
+    readonly connectionString: string;
+    readonly log: Log;
+    readonly bell?: AppendBell | undefined;
+  },
   options: { readonly schema: string; readonly lanes: number },
 ): Appender {
   const pool = createPool({ ...deps, applicationName: 'appender', maxConnections: 2 });
   const store: EventStore<Append, number> = createEventStore(
     { pool, log: deps.log, aggregate: streamOfNotes(options.schema) },
-    { ...options, requestIdRetentionMs },
+    { ...options, requestIdRetentionMs, ...notifying(deps.bell) },
   );
+  store.onAppended(() => deps.bell?.ring());
   return {
     async append(stream, payloads) {
       const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0);
@@ -49,6 +55,11 @@ export function startAppender(
       await pool.end();
     },
   };
+}
+
+/** As the invoice service does. */
+function notifying(bell: AppendBell | undefined) {
+  return { notifies: bell?.reachesAll !== true, notification: bell?.id };
 }
 
 export const NOTE_TYPE = 'note_added';

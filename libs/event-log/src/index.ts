@@ -8,6 +8,8 @@ export type {
   LogRecord,
   Predecessor,
 } from './event-log.ts';
+export { createAppendBell } from './append-bell.ts';
+export type { AppendBell } from './append-bell.ts';
 export { openPostgresEventLog } from './postgres/postgres-event-log.ts';
 export type { PostgresEventLogOptions } from './postgres/postgres-event-log.ts';
 export { decodeRecord, encodeRecord, UndecodableRecordError } from './kafka/record.ts';

@@ -16,6 +16,10 @@ export interface EventStoreOptions {
   readonly lanes: number;
   /** How long a `request_id` is remembered. */
   readonly requestIdRetentionMs: number;
+  /** Whether Postgres tells readers in other processes of appends; true unless said otherwise. */
+  readonly notifies?: boolean;
+  /** What it tells them. */
+  readonly notification?: string | undefined;
   /** Bounds of the queue; the defaults suit one process. */
   readonly limits?: Partial<QueueLimits>;
 }
@@ -46,8 +50,10 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   const queue = new CommandQueue<Command, Answer>({ ...DEFAULT_LIMITS, ...options.limits });
   const { monitoring = createMonitoring() } = deps;
   const metrics = createStoreMetrics(monitoring, { store: options.schema, queue });
-  const notifier = createNotifier(deps, `${options.schema}_appended`);
-  const listeners = [() => notifier.notify()];
+  const { notifies = true, notification } = options;
+  const channel = `${options.schema}_appended`;
+  const notifier = notifies ? createNotifier(deps, { channel, payload: notification }) : undefined;
+  const listeners = [() => notifier?.notify()];
   let running: Promise<void> | undefined;
   let stopped = false;
 
@@ -81,7 +87,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     async stop() {
       stopped = true;
       await running;
-      await notifier.stop();
+      await notifier?.stop();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { notifyText } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
@@ -17,8 +18,9 @@ const AT_MOST_EVERY_MS = 5;
  */
 export function createNotifier(
   deps: { readonly pool: Pool; readonly log: Log },
-  channel: string,
+  { channel, payload }: { readonly channel: string; readonly payload?: string | undefined },
 ): Notifier {
+  const notify = notifyText(channel, payload);
   let underWay: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let wanted = false;
@@ -27,7 +29,7 @@ export function createNotifier(
   /** Nothing needs to reach the disk for a notification. */
   async function send(): Promise<void> {
     try {
-      await deps.pool.query(`begin; set local synchronous_commit = off; notify ${channel}; commit`);
+      await deps.pool.query(`begin; set local synchronous_commit = off; ${notify}; commit`);
     } catch (error) {
       deps.log.debug({ err: error }, 'a notification was not sent');
     }

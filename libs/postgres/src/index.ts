@@ -1,7 +1,7 @@
 export { isUnavailable } from './availability.ts';
 export { startPartitionKeeper } from './day-partitions.ts';
 export type { DayPartitions, PartitionKeeper } from './day-partitions.ts';
-export { listen } from './listen.ts';
+export { listen, notifyText } from './listen.ts';
 export type { Listener, ListenOptions } from './listen.ts';
 export { migrate } from './migrate.ts';
 export type { MigrateOptions, Migration } from './migrate.ts';

@@ -8,14 +8,22 @@ import { connectionOptions } from './pool.ts';
 export interface ListenOptions {
   readonly connectionString: string;
   readonly channel: string;
-  /** Called for each notification, and after each connection, since some may have been missed. */
-  readonly onNotify: () => void;
+  /**
+   * Called for each notification with its payload, and without one after each connection, since some may
+   * have been missed.
+   */
+  readonly onNotify: (payload?: string) => void;
   readonly log: Log;
 }
 
 /** A connection that hears what is notified on a channel. */
 export interface Listener {
   close(): Promise<void>;
+}
+
+/** The statement that tells those who listen on a channel. */
+export function notifyText(channel: string, payload = ''): string {
+  return `notify ${pg.escapeIdentifier(channel)}, ${pg.escapeLiteral(payload)}`;
 }
 
 const RECONNECT_AFTER_MS = { first: 50, longest: 2_000 };
@@ -66,7 +74,7 @@ async function connect({ connectionString, channel, onNotify }: ListenOptions): 
   const client = new pg.Client(
     connectionOptions({ connectionString, applicationName: 'billhook listener' }),
   );
-  client.on('notification', onNotify);
+  client.on('notification', ({ payload }) => onNotify(payload));
   // What breaks ends the connection, and the end is waited for.
   client.on('error', () => undefined);
   try {

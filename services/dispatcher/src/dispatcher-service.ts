@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createDestinationPolicy } from '@billhook/destinations';
+import type { AppendBell } from '@billhook/event-log';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
 import type { Monitoring } from '@billhook/metrics';
@@ -47,13 +48,20 @@ const STOP_MARGIN_MS = 2_000;
 /** What is left of it in any case, for the process to end. */
 const EXIT_MARGIN_MS = 500;
 
+export interface DispatcherDependencies {
+  readonly log: Log;
+  readonly monitoring: Monitoring;
+  /** Rung after each append by an invoice service in this process. */
+  readonly bell?: AppendBell | undefined;
+}
+
 /**
  * Starts a dispatcher: brings its schema up to date, watches the endpoints, takes its lanes, reads
  * and delivers. Its `stop` begins nothing new, waits for what is in flight, and gives its lanes up.
  */
 export async function startDispatcherService(
   config: DispatcherConfig,
-  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
+  { log, monitoring, bell }: DispatcherDependencies,
 ): Promise<RunningService> {
   await using cleanup = new AsyncDisposableStack();
   const pool = openPool(config, { log, maxConnections: MAX_CONNECTIONS });
@@ -66,9 +74,9 @@ export async function startDispatcherService(
   cleanup.defer(() => partitions.stop());
   const subscriptions = createSubscriptionClient(config.subscriptionTarget);
   cleanup.defer(() => subscriptions.close());
-  const eventLog = await openEventLog({ pool, log }, config, 'follow');
+  const eventLog = await openEventLog({ pool, log, bell }, config, 'follow');
   cleanup.defer(() => eventLog.close());
-  const lookup = createEventLookup(() => openEventLog({ pool, log }, config, 'look-up'));
+  const lookup = createEventLookup(() => openEventLog({ pool, log, bell }, config, 'look-up'));
   cleanup.defer(() => lookup.close());
   const http = openSender(config, log);
   cleanup.defer(() => http.destroy());

@@ -1,4 +1,9 @@
-import { openKafkaEventLog, openPostgresEventLog, type EventLogReader } from '@billhook/event-log';
+import {
+  openKafkaEventLog,
+  openPostgresEventLog,
+  type AppendBell,
+  type EventLogReader,
+} from '@billhook/event-log';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
@@ -12,13 +17,14 @@ export type ReaderPurpose = 'follow' | 'look-up';
 
 /** Opens a reader of the events: of Kafka if it is configured, else of the store itself. */
 export function openEventLog(
-  deps: { readonly pool: Pool; readonly log: Log },
+  deps: { readonly pool: Pool; readonly log: Log; readonly bell?: AppendBell | undefined },
   config: Pick<DispatcherConfig, 'kafka' | 'databaseUrl' | 'lanes'>,
   purpose: ReaderPurpose,
 ): Promise<EventLogReader> {
   const { kafka, databaseUrl: connectionString, lanes } = config;
   if (kafka === undefined) {
-    return openPostgresEventLog(deps, { schema: EVENT_STORE_SCHEMA, connectionString });
+    const { bell } = deps;
+    return openPostgresEventLog(deps, { schema: EVENT_STORE_SCHEMA, connectionString, bell });
   }
   const clientId = `billhook-dispatcher-${purpose}`;
   return openKafkaEventLog({ log: deps.log }, { ...kafka, clientId, lanes });

@@ -1,3 +1,4 @@
+import type { AppendBell } from '@billhook/event-log';
 import { createEventStore, prepareEventStore } from '@billhook/event-store';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import type { Monitoring } from '@billhook/metrics';
@@ -20,6 +21,13 @@ const MAX_CONNECTIONS = 10;
 const RELAY_HEALTH = 'billhook.relay';
 const HEALTH_EVERY_MS = 1_000;
 
+export interface InvoiceDependencies {
+  readonly log: Log;
+  readonly monitoring: Monitoring;
+  /** Rung after each append, for readers in this process. */
+  readonly bell?: AppendBell | undefined;
+}
+
 /**
  * Starts the invoice service: brings its schema up to date, opens the store, relays to Kafka if one is
  * configured, and listens.
@@ -30,7 +38,7 @@ const HEALTH_EVERY_MS = 1_000;
  */
 export async function startInvoiceService(
   config: InvoiceConfig,
-  { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
+  { log, monitoring, bell }: InvoiceDependencies,
 ): Promise<RunningService> {
   const { address, databaseUrl: connectionString, lanes, requestIdRetentionMs } = config;
   const pool = createPool({
@@ -55,10 +63,17 @@ export async function startInvoiceService(
   cleanup.defer(() => relay?.stop());
   const store = createEventStore(
     { pool, aggregate: invoiceAggregate, log, monitoring },
-    { schema: SCHEMA, lanes, requestIdRetentionMs },
+    {
+      schema: SCHEMA,
+      lanes,
+      requestIdRetentionMs,
+      notifies: bell?.reachesAll !== true,
+      notification: bell?.id,
+    },
   );
   cleanup.defer(() => store.stop());
   store.onAppended(() => relay?.wake());
+  store.onAppended(() => bell?.ring());
   showPositions(monitoring, pool, lanes);
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
   const server = await startGrpcServer({ address, services: [service], log, monitoring });

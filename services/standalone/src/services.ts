@@ -1,4 +1,5 @@
 import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
+import { createAppendBell } from '@billhook/event-log';
 import { startGatewayService, gatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
 import type { Monitoring } from '@billhook/metrics';
@@ -26,6 +27,7 @@ export async function startServices(
 ): Promise<RunningServices> {
   const { databaseUrl, secretKeys } = storage;
   const ownership = storage.exclusive ? 'sole' : 'shared';
+  const bell = createAppendBell({ reachesAll: storage.exclusive });
   const logOf = (service: string) => log.child({ service });
   await using started = new AsyncDisposableStack();
   const subscription = await naming(
@@ -42,6 +44,7 @@ export async function startServices(
     startInvoiceService(invoiceConfig(settings, databaseUrl), {
       log: logOf('invoice'),
       monitoring,
+      bell,
     }),
   );
   started.defer(() => invoice.stop());
@@ -49,6 +52,7 @@ export async function startServices(
     startDispatcherService(dispatcherConfig(settings, { databaseUrl, secretKeys, ownership }), {
       log: logOf('dispatcher'),
       monitoring,
+      bell,
     }),
   );
   started.defer(() => dispatcher.stop());

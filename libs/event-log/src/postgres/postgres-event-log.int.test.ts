@@ -2,9 +2,11 @@ import { createPool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { createAppendBell } from '../append-bell.ts';
 import { makeStore, startAppender } from '../appender.fixture.ts';
 import { describeEventLog } from '../conformance.ts';
 import type { EventLogHarness } from '../conformance.ts';
+import type { EventLogReader } from '../event-log.ts';
 import { openPostgresEventLog } from './postgres-event-log.ts';
 import type { PostgresEventLogOptions } from './postgres-event-log.ts';
 
@@ -14,6 +16,10 @@ const log = createLog({ level: 'silent', service: 'test' });
 const database = useTestDatabase();
 
 describeEventLog('the event log in Postgres', () => startHarness('notes'));
+
+describeEventLog('the event log in Postgres, in the process that appends', () =>
+  startHarness('rung', { bell: createAppendBell({ reachesAll: true }) }),
+);
 
 describe('the event log in Postgres, beyond the port', () => {
   it('stops at the bytes of a read, but hands out one event at least', async () => {
@@ -25,6 +31,8 @@ describe('the event log in Postgres, beyond the port', () => {
     onTestFinished(() => reader.close());
     const [four] = await reader.read([{ lane, after: 0, limit: 100 }], never);
     expect(four?.events.map((record) => record.position)).toEqual([1, 2, 3, 4]);
+    // What was left out is there already.
+    await reader.waitForMore(never, 60_000);
     const many = Array.from({ length: 40 }, () => ({ lane, after: 0, limit: 100 }));
     const [one] = await reader.read(many, never);
     expect(one?.events.map((record) => record.position)).toEqual([1]);
@@ -49,6 +57,30 @@ describe('the event log in Postgres, beyond the port', () => {
     await reader.close();
   });
 
+  it('hears of an append in its own process once, and of those of others', async () => {
+    const bell = createAppendBell({ reachesAll: false });
+    const harness = await startHarness('heard', { bell });
+    onTestFinished(() => harness.close());
+    const other = startAppender(
+      { connectionString: database.connectionString, log },
+      { schema: 'heard', lanes },
+    );
+    onTestFinished(() => other.stop());
+    const reader = await harness.open();
+    onTestFinished(() => reader.close());
+    await reader.waitForMore(never, 100);
+    let rings = 0;
+    bell.listen(() => (rings += 1));
+
+    await harness.append({ tenant: 'default', streamId: 'own' }, [Buffer.of(1)]);
+    expect(rings).toBe(1);
+    await reader.waitForMore(never, 60_000);
+    expect(await wakes(reader, 500)).toBe(false);
+    await other.append({ tenant: 'default', streamId: 'other' }, [Buffer.of(1)]);
+    expect(await wakes(reader, 60_000)).toBe(true);
+    expect(rings).toBe(1);
+  });
+
   it('looks again after the poll time, though nobody notified', async () => {
     const harness = await startHarness('polled', { pollEveryMs: 20 });
     onTestFinished(() => harness.close());
@@ -57,6 +89,14 @@ describe('the event log in Postgres, beyond the port', () => {
     for (let time = 0; time < 5; time += 1) await reader.waitForMore(never, 60_000);
   });
 });
+
+/** Whether a wait ends before its time. */
+async function wakes(reader: EventLogReader, timeoutMs: number): Promise<boolean> {
+  const beganMs = performance.now();
+  await reader.waitForMore(never, timeoutMs);
+  // A timer may fire a little early.
+  return performance.now() - beganMs < timeoutMs - 10;
+}
 
 /** Appends ten events of 10 KiB and says in which lane they are. */
 async function onlyLane(
@@ -83,7 +123,7 @@ async function startHarness(
   const admin = connect();
   await makeStore(admin, { schema, lanes });
   const appenders = Array.from({ length: 3 }, () =>
-    startAppender({ connectionString, log }, { schema, lanes }),
+    startAppender({ connectionString, log, ...options }, { schema, lanes }),
   );
   return {
     lanes,

@@ -1,7 +1,8 @@
 import { listen } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
-import type { EventLogReader } from '../event-log.ts';
+import type { AppendBell } from '../append-bell.ts';
+import type { EventLogReader, LaneSlice } from '../event-log.ts';
 import { createAlarm } from '../alarm.ts';
 import { readLanesText, toSlices } from './read-lanes.ts';
 import type { EventLogRow } from './read-lanes.ts';
@@ -9,8 +10,10 @@ import type { EventLogRow } from './read-lanes.ts';
 export interface PostgresEventLogOptions {
   /** The schema of the event store that is read. */
   readonly schema: string;
-  /** For the connection that listens. */
+  /** For the connection that listens, unless the bell reaches all. */
   readonly connectionString: string;
+  /** Rung when this process appends: sooner than Postgres tells. */
+  readonly bell?: AppendBell | undefined;
   /** Reads happen at least so often, whether or not a notification came; 1 s by default. */
   readonly pollEveryMs?: number;
   /** What one read brings at most, give or take one event for each lane; 8 MiB by default. */
@@ -29,23 +32,19 @@ export async function openPostgresEventLog(
   deps: { readonly pool: Pool; readonly log: Log },
   options: PostgresEventLogOptions,
 ): Promise<EventLogReader> {
-  const { schema, connectionString } = options;
+  const { schema } = options;
   const pollEveryMs = options.pollEveryMs ?? DEFAULT_POLL_EVERY_MS;
   const maxReadBytes = options.maxReadBytes ?? DEFAULT_MAX_READ_BYTES;
   let closed = false;
   const appended = createAlarm();
-  const listener = await listen({
-    connectionString,
-    channel: `${schema}_appended`,
-    onNotify: () => appended.ring(),
-    log: deps.log,
-  });
+  const stopListening = await hearAppends(deps, options, () => appended.ring());
 
   return {
     async read(requests, signal) {
       if (closed) throw new Error('The event log is closed.');
       signal.throwIfAborted();
       if (requests.length === 0) return [];
+      const laneBytes = Math.ceil(maxReadBytes / requests.length);
       const result = await unlessAborted(
         signal,
         deps.pool.query<EventLogRow>({
@@ -55,11 +54,14 @@ export async function openPostgresEventLog(
             requests.map((request) => request.lane),
             requests.map((request) => request.after),
             requests.map((request) => request.limit),
-            Math.ceil(maxReadBytes / requests.length),
+            laneBytes,
           ],
         }),
       );
-      return toSlices(requests, result.rows);
+      const slices = toSlices(requests, result.rows);
+      // What was left out for its size is there, though nobody appends any more.
+      if (slices.some((slice) => bytesOf(slice) >= laneBytes)) appended.ring();
+      return slices;
     },
     async waitForMore(signal, timeoutMs) {
       if (!closed) await appended.wait(signal, Math.min(timeoutMs, pollEveryMs));
@@ -67,9 +69,33 @@ export async function openPostgresEventLog(
     async close() {
       closed = true;
       appended.ring();
-      await listener.close();
+      await stopListening();
     },
   };
+}
+
+/** Calls the listener when something may have been appended. Returns what ends that. */
+async function hearAppends(
+  { log }: { readonly log: Log },
+  { schema, connectionString, bell }: PostgresEventLogOptions,
+  onAppend: () => void,
+): Promise<() => Promise<void>> {
+  const onNotify = (payload?: string) => {
+    if (bell === undefined || payload !== bell.id) onAppend();
+  };
+  const channel = `${schema}_appended`;
+  const listener = bell?.reachesAll
+    ? undefined
+    : await listen({ connectionString, channel, onNotify, log });
+  const stopListening = bell?.listen(onAppend);
+  return async () => {
+    stopListening?.();
+    await listener?.close();
+  };
+}
+
+function bytesOf({ events }: LaneSlice): number {
+  return events.reduce((bytes, { data }) => bytes + data.length, 0);
 }
 
 /** Stops waiting for a result when the signal aborts; the query itself ends on its own. */

@@ -24,6 +24,9 @@ const FULL_PAUSE_MS = 10;
 const IDLE_READ_EVERY_MS = 500;
 const RETRY_READ_AFTER_MS = 250;
 
+/** What a read brought: nothing new, all that was there, or perhaps not all of it. */
+type Found = 'nothing' | 'all' | 'some';
+
 /** Reads the lanes that have room, and gives the engine their events behind the barrier. */
 export interface EventReader {
   /** Reads until the signal aborts. */
@@ -53,7 +56,7 @@ export function createEventReader(deps: {
     return { request, events: checked.events };
   }
 
-  async function readOnce(requests: readonly ReadRequest[], signal: AbortSignal): Promise<boolean> {
+  async function readOnce(requests: readonly ReadRequest[], signal: AbortSignal): Promise<Found> {
     const slices = await eventLog.read(requests.map(toLaneRequest), signal);
     const decoded: DecodedSlice[] = [];
     for (const [index, slice] of slices.entries()) {
@@ -62,17 +65,27 @@ export function createEventReader(deps: {
       const taken = take(request, slice);
       if (taken.events.length > 0) decoded.push(taken);
     }
-    if (decoded.length === 0) return false;
+    if (decoded.length === 0) return 'nothing';
     await barrier.awaitCurrent(signal);
     await matchAll(decoded, signal);
-    return true;
+    return isAllTaken(decoded) ? 'all' : 'some';
+  }
+
+  /** Whether every lane was read to its end, and the engine had room for all of it. */
+  function isAllTaken(slices: readonly DecodedSlice[]): boolean {
+    const isCut = slices.some(({ request, events }) => events.length >= request.limit);
+    if (isCut) return false;
+    const lanes = new Map(loop.engine.readRequests().map((request) => [request.lane, request]));
+    const isTaken = ({ request, events }: DecodedSlice) =>
+      lanes.get(request.lane)?.after === events.at(-1)?.position;
+    return lanes.size === loop.engine.lanes().length && slices.every(isTaken);
   }
 
   async function step(signal: AbortSignal): Promise<void> {
     const requests = loop.engine.readRequests().filter((request) => halted.mayRead(request));
     if (requests.length === 0) {
       await sleep(FULL_PAUSE_MS, undefined, { signal });
-    } else if (!(await readOnce(requests, signal))) {
+    } else if ((await readOnce(requests, signal)) !== 'some') {
       await eventLog.waitForMore(signal, IDLE_READ_EVERY_MS);
     }
   }
