@@ -9,6 +9,7 @@ import { createLaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
 import { createDelivery } from './matching.ts';
 import { nextToSend, noteBegin, noteEnd, TURN_CREDIT } from './scheduling.ts';
+import { noteDuration } from './speed.ts';
 import { createState, endpointLaneOf, endpointOf } from './state.ts';
 import { dequeue, enqueue } from './transitions.ts';
 
@@ -215,6 +216,20 @@ describe('endpoints with more queued than can be sent', () => {
     for (const { endpoint } of world.senders.slice(1)) {
       expect(endpoint.inFlight).toBeLessThanOrEqual(4);
     }
+  });
+
+  test('all get their turns if they are slow and more than may be called at a time', () => {
+    const slow = Array.from({ length: 20 }, () => ({ tenant: 'one', bodies: [0] }));
+    const world = new Table(slow, { maxInFlight: 16 });
+    for (const sender of world.senders) {
+      noteDuration(sender.endpoint, 10_000);
+      world.queue(sender);
+    }
+    for (let answers = 0; answers < 400; answers += 1) {
+      while (world.send() !== undefined);
+      world.end();
+    }
+    expect(Math.min(...world.senders.map(({ sent }) => sent))).toBeGreaterThan(10);
   });
 
   test('go on with each answer when they have as much under way as they take', () => {

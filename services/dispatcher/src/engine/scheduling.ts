@@ -139,7 +139,6 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   endpoint.pace.ended += 1;
   endpoint.inFlight -= 1;
   if (origin !== undefined) leaveOrigin(state, origin);
-  joinTurns(state, endpoint);
   if (tenant !== undefined) {
     countSend(endpoint, -1);
     if (tenant.turns.size > 0) state.turns.join(tenant);
@@ -148,6 +147,8 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   // The shares of others may have grown, too.
   const returning = isHalfFull(state) ? 1 : Infinity;
   for (const waiting of takeFirst(state.overShare, returning)) joinTurns(state, waiting);
+  // Behind whoever waits for the room that it made, or it would have that again each time.
+  joinTurns(state, endpoint);
   for (const waiting of takeFirst(state.crowded, returning)) state.turns.join(waiting);
 }
 
