@@ -218,18 +218,25 @@ describe('endpoints with more queued than can be sent', () => {
     }
   });
 
-  test('all get their turns if they are slow and more than may be called at a time', () => {
+  test.each([
+    ['that is alone', 0],
+    ['beside one that has little to send', 1],
+  ])('all get their turns if they are slow and too many in a tenant %s', (_, besides) => {
     const slow = Array.from({ length: 20 }, () => ({ tenant: 'one', bodies: [0] }));
-    const world = new Table(slow, { maxInFlight: 16 });
-    for (const sender of world.senders) {
-      noteDuration(sender.endpoint, 10_000);
-      world.queue(sender);
-    }
+    const beside = Array.from({ length: besides }, () => ({ tenant: 'two', bodies: [0] }));
+    const world = new Table([...beside, ...slow], { maxInFlight: 16 });
+    const own = world.senders.slice(besides);
+    for (const { endpoint } of own) noteDuration(endpoint, 10_000);
+    for (const sender of world.senders.slice(0, besides)) world.queue(sender, 1);
+    world.takesMore = false;
+    for (let sends = 0; sends < besides; sends += 1) world.send();
+    world.takesMore = true;
+    for (const sender of own) world.queue(sender);
     for (let answers = 0; answers < 400; answers += 1) {
       while (world.send() !== undefined);
-      world.end();
+      world.end(besides);
     }
-    expect(Math.min(...world.senders.map(({ sent }) => sent))).toBeGreaterThan(10);
+    expect(Math.min(...own.map(({ sent }) => sent))).toBeGreaterThan(10);
   });
 
   test('go on with each answer when they have as much under way as they take', () => {
