@@ -57,7 +57,7 @@ afterAll(async () => {
 beforeEach(async () => {
   health = createHealth();
   endpointId = `ep_${randomUUID().replaceAll('-', '')}`;
-  set.put(endpoint({ endpointId }));
+  set.put({ ...endpoint({ endpointId }), renewTime: writeTimestampMs(1) });
   await vi.waitFor(() => expect(view.endpoint(endpointId)).toBeDefined());
 });
 
@@ -185,6 +185,16 @@ test('what failed before the renewal is not noted after it', async () => {
   await later();
   await renew();
   await health.flush(signal);
+  await fail();
+  await stayActive();
+});
+
+test('nobody is reported while it is not known when endpoints were renewed', async () => {
+  const revision = view.revision();
+  set.put({ ...endpoint({ endpointId }), renewTime: undefined });
+  await vi.waitFor(() => expect(view.revision()).toBeGreaterThan(revision));
+  await fail();
+  await later();
   await fail();
   await stayActive();
 });

@@ -63,6 +63,8 @@ export function createEndpointHealth(
     const endpoint = view.endpoint(endpointId);
     // It is reported again when it fails again.
     if (endpoint?.state !== 'active' || reporting.size >= MAX_REPORTS) return;
+    // A subscription service of the version before would disable what was just enabled.
+    if (endpoint.renewedAtMs === 0) return;
     if (reporting.has(endpointId)) return;
     reporting.add(endpointId);
     log.warn({ endpoint: endpointId }, 'the endpoint has only failed for long: it is reported');

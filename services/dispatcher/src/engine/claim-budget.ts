@@ -8,8 +8,8 @@ import type { EngineState } from './state.ts';
  * The budget of claimed rows that wait to be sent: apart from what was just read, so that neither
  * takes the other's room. Nobody has more of it than is still free (dynamic thresholds; Choudhury and
  * Hahne, 1998): so a tenant whose endpoints are slow never has all of it, and whoever comes next
- * finds room. Those whose rows wait long have a smaller budget (a lower control parameter, as there):
- * so the fast endpoints of the same tenant find room, too.
+ * finds room. Those whose rows wait long have no more than a part of what is free (a lower control
+ * parameter, as there): so the fast endpoints of the same tenant find room, too.
  */
 
 /** An endpoint of which nothing is known may have so many. */
@@ -33,7 +33,7 @@ export function claimLimit({ pace }: Endpoint, { maxClaimedPerEndpoint }: Engine
 export function claimsLeftFor(state: EngineState, endpoint: Endpoint): number {
   const tenant = state.tenants.get(endpoint.view?.tenant ?? '');
   const part = waitsLong(endpoint) ? PART_OF.slow : PART_OF[endpoint.speed];
-  return claimsLeft(state, tenant, part * state.options.limits.maxClaimed);
+  return claimsLeft(state, tenant, part);
 }
 
 /** Says whether claimed rows wait long for the endpoint's rate, even if it has the fewest. */
@@ -41,18 +41,14 @@ function waitsLong({ view }: Endpoint): boolean {
   return (LEAST_CLAIMED / (view?.rateLimitPerSecond ?? Infinity)) * 1_000 > SLOW_MS;
 }
 
-/** Says how many more the endpoints of a tenant may have. */
-export function claimsLeft(
-  state: EngineState,
-  tenant?: ClaimedRows,
-  most = state.options.limits.maxClaimed,
-): number {
+/** Says how many more the endpoints of a tenant may have, if it may have a part of what is free. */
+export function claimsLeft(state: EngineState, tenant?: ClaimedRows, part = 1): number {
   const { limits } = state.options;
   const used = rowsWorth(state, limits);
   const ofTenant = tenant === undefined ? 0 : rowsWorth(tenant, limits);
   // What comes is as large as what is there.
   const each = state.claimed === 0 ? 1 : used / state.claimed;
-  return Math.floor((most - used - ofTenant) / each);
+  return Math.floor(((limits.maxClaimed - used) * part - ofTenant) / each);
 }
 
 /** Rows with large bodies count for several. */

@@ -200,6 +200,25 @@ describe('rows of endpoints that are slow', () => {
     expect(sent[1]).toBeGreaterThan((sent[0] ?? 0) * 0.9);
   });
 
+  test.each([
+    ['that have a rate limit', LIMITED],
+    ['that answer late', HANGING],
+  ])('%s are sent while fast ones of many tenants wait', (_, many) => {
+    const slow = { ...many, endpoints: 1 };
+    const others = Array.from({ length: 8 }, (__, nth) => ({
+      tenant: `quick-${nth}`,
+      endpoints: 20,
+      rows: 10_000,
+      answerMs: 100,
+    }));
+    const worlds = [new Backlog([slow]), new Backlog([...others, slow], { maxClaimed: 1_000 })];
+    const [alone, beside] = worlds.map((world) => {
+      world.run(16_000);
+      return world.sentOf('slow');
+    });
+    expect(beside).toBeGreaterThan((alone ?? 0) * 0.9);
+  });
+
   test('are taken up a few at a time, and those of fast ones as fast as they go', () => {
     const world = new Backlog([
       { ...LIMITED, endpoints: 1 },

@@ -9,6 +9,7 @@ import { createLaneWindow } from './lane-window.ts';
 import type { EngineLimits } from './limits.ts';
 import { createDelivery } from './matching.ts';
 import { nextToSend, noteBegin, noteEnd, TURN_CREDIT } from './scheduling.ts';
+import { noteDuration } from './speed.ts';
 import { createState, endpointLaneOf, endpointOf } from './state.ts';
 import { dequeue, enqueue } from './transitions.ts';
 
@@ -215,6 +216,27 @@ describe('endpoints with more queued than can be sent', () => {
     for (const { endpoint } of world.senders.slice(1)) {
       expect(endpoint.inFlight).toBeLessThanOrEqual(4);
     }
+  });
+
+  test.each([
+    ['that is alone', 0],
+    ['beside one that has little to send', 1],
+  ])('all get their turns if they are slow and too many in a tenant %s', (_, besides) => {
+    const slow = Array.from({ length: 20 }, () => ({ tenant: 'one', bodies: [0] }));
+    const beside = Array.from({ length: besides }, () => ({ tenant: 'two', bodies: [0] }));
+    const world = new Table([...beside, ...slow], { maxInFlight: 16 });
+    const own = world.senders.slice(besides);
+    for (const { endpoint } of own) noteDuration(endpoint, 10_000);
+    for (const sender of world.senders.slice(0, besides)) world.queue(sender, 1);
+    world.takesMore = false;
+    for (let sends = 0; sends < besides; sends += 1) world.send();
+    world.takesMore = true;
+    for (const sender of own) world.queue(sender);
+    for (let answers = 0; answers < 400; answers += 1) {
+      while (world.send() !== undefined);
+      world.end(besides);
+    }
+    expect(Math.min(...own.map(({ sent }) => sent))).toBeGreaterThan(10);
   });
 
   test('go on with each answer when they have as much under way as they take', () => {

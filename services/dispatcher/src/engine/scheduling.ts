@@ -139,15 +139,18 @@ export function noteEnd(state: EngineState, delivery: Delivery): void {
   endpoint.pace.ended += 1;
   endpoint.inFlight -= 1;
   if (origin !== undefined) leaveOrigin(state, origin);
-  joinTurns(state, endpoint);
   if (tenant !== undefined) {
     countSend(endpoint, -1);
     if (tenant.turns.size > 0) state.turns.join(tenant);
   }
   leaveTenantIfIdle(state, endpoint);
-  // The shares of others may have grown, too.
-  const returning = isHalfFull(state) ? 1 : Infinity;
+  // The shares of others may have grown, too. No more return than find room: who sends stands behind the rest.
+  const { inFlight, options } = state;
+  const returning =
+    inFlight === 0 ? Infinity : Math.max(1, options.limits.maxInFlight / 2 - inFlight);
   for (const waiting of takeFirst(state.overShare, returning)) joinTurns(state, waiting);
+  // Behind whoever waits for the room that it made, or it would have that again each time.
+  joinTurns(state, endpoint);
   for (const waiting of takeFirst(state.crowded, returning)) state.turns.join(waiting);
 }
 

@@ -15,8 +15,8 @@ export type Speed = 'untried' | 'fast' | 'slow';
  */
 export const SLOW_MS = 500;
 /**
- * Up to which part of a tenant's share, or of a budget, an endpoint may add to it. What is counted against
- * it for sends is what all endpoints of the tenant have that are not fast.
+ * Up to which part of its tenant's share of sends, or of the claims that are free, an endpoint may add to what
+ * its tenant has. What is counted of that for sends is what all endpoints have that are not fast.
  */
 export const PART_OF: Readonly<Record<Speed, number>> = { fast: 1, untried: 7 / 8, slow: 3 / 4 };
 /** The weight of the newest answer in the mean: a single one that is late says little. */

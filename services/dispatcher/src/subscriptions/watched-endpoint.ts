@@ -22,7 +22,7 @@ export interface WatchedEndpoint {
   readonly timeoutMs: number | undefined;
   /** Deliveries under way at a time. */
   readonly maxInFlight: number | undefined;
-  /** When it was made, enabled, resumed or got its URL: failures before that do not count. */
+  /** When it was made, enabled, resumed or got its URL: failures before that do not count. 0: not known. */
   readonly renewedAtMs: number;
 }
 
