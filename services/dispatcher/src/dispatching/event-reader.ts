@@ -18,7 +18,7 @@ import type { EngineLoop } from './engine-loop.ts';
 import { createHaltedLanes, type HaltedLane } from './halted-lanes.ts';
 import { createSliceMatcher, type DecodedSlice } from './slice-matcher.ts';
 
-/** The pause while the engine has no room. */
+/** The pause while the engine has no room, be it for one lane. */
 const FULL_PAUSE_MS = 10;
 /** How long to wait for news before the log is read all the same. */
 const IDLE_READ_EVERY_MS = 500;
@@ -71,23 +71,27 @@ export function createEventReader(deps: {
     return isAllTaken(decoded) ? 'all' : 'some';
   }
 
-  /** Whether every lane was read to its end, and the engine had room for all of it. */
+  /** Whether the lanes were read to their ends, and the engine had room for all of it. */
   function isAllTaken(slices: readonly DecodedSlice[]): boolean {
     const isCut = slices.some(({ request, events }) => events.length >= request.limit);
     if (isCut) return false;
     const lanes = new Map(loop.engine.readRequests().map((request) => [request.lane, request]));
-    const isTaken = ({ request, events }: DecodedSlice) =>
-      lanes.get(request.lane)?.after === events.at(-1)?.position;
-    return lanes.size === loop.engine.lanes().length && slices.every(isTaken);
+    return slices.every(
+      ({ request, events }) => lanes.get(request.lane)?.after === events.at(-1)?.position,
+    );
   }
 
   async function step(signal: AbortSignal): Promise<void> {
-    const requests = loop.engine.readRequests().filter((request) => halted.mayRead(request));
+    const wanted = loop.engine.readRequests();
+    const requests = wanted.filter((request) => halted.mayRead(request));
     if (requests.length === 0) {
       await sleep(FULL_PAUSE_MS, undefined, { signal });
-    } else if ((await readOnce(requests, signal)) !== 'some') {
-      await eventLog.waitForMore(signal, IDLE_READ_EVERY_MS);
+      return;
     }
+    if ((await readOnce(requests, signal)) === 'some') return;
+    // A lane that had no room, or was gained since, may have something that nobody announces any more.
+    const isWhole = wanted.length === loop.engine.lanes().length;
+    await eventLog.waitForMore(signal, isWhole ? IDLE_READ_EVERY_MS : FULL_PAUSE_MS);
   }
 
   return {
