@@ -89,16 +89,19 @@ test('a delivery that was cancelled because its endpoint is unregistered says so
 
 test('a delivery that no subscription matches any more says so, also after an attempt', async () => {
   const [invoiceId = ''] = invoiceIds(1);
-  const receiver = await receive(() => ({ ...FAIL, delayMs: 2_000 }));
+  const receiver = await receive(() => ({ ...FAIL, delayMs: 5_000 }));
   const put = register(receiver);
-  const client = await startWithClient({ deliveryTimeoutMs: 8_000 });
+  const client = await startWithClient({ deliveryTimeoutMs: 20_000 });
   await appendToEach([invoiceId], 2);
-  await receiver.waitFor(1, 5_000);
-  // It fails after this, and is not tried again.
+  // Both are read by then: what is read later would match nothing.
+  await expect
+    .poll(async () => (await deliveriesOf(client, { invoiceId })).length, { timeout: 4_500 })
+    .toBe(2);
+  // The first one fails after this, and is not tried again.
   put(ACTIVE, { filter: { 'data.invoice_id': 'another' } });
   const unmatched = ['DELIVERY_STATE_CANCELLED', 'END_REASON_NO_SUBSCRIPTION'];
   await expect
-    .poll(() => endsOf(client, { invoiceId }), { timeout: 8_000 })
+    .poll(() => endsOf(client, { invoiceId }), { timeout: 15_000 })
     .toEqual([unmatched, unmatched]);
   const [, first] = await deliveriesOf(client, { invoiceId });
   const deliveryId = first?.deliveryId ?? '';
