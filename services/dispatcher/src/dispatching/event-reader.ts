@@ -75,9 +75,10 @@ export function createEventReader(deps: {
   function isAllTaken(slices: readonly DecodedSlice[]): boolean {
     const isCut = slices.some(({ request, events }) => events.length >= request.limit);
     if (isCut) return false;
-    const lanes = new Map(loop.engine.readRequests().map((request) => [request.lane, request]));
+    const standings = new Map(loop.engine.lanes().map((standing) => [standing.lane, standing]));
     return slices.every(
-      ({ request, events }) => lanes.get(request.lane)?.after === events.at(-1)?.position,
+      ({ request, events }) =>
+        standings.get(request.lane)?.readPosition === events.at(-1)?.position,
     );
   }
 
