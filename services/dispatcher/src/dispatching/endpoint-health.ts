@@ -125,10 +125,10 @@ export function createEndpointHealth(
     const endpoint = view.endpoint(endpointId);
     if (endpoint === undefined) return undefined;
     const { renewedAtMs } = endpoint;
-    const { lastSuccessMs, failingSinceMs = 0 } = note;
-    const doesCount = failingSinceMs >= renewedAtMs && failingSinceMs > 0;
-    if (!doesCount && lastSuccessMs === undefined) return undefined;
-    const since = doesCount ? failingSinceMs : undefined;
-    return { endpointId, renewedAtMs, lastSuccessMs, failingSinceMs: since };
+    const { lastSuccessMs } = note;
+    const failingSinceMs =
+      (note.failingSinceMs ?? 0) < renewedAtMs ? undefined : note.failingSinceMs;
+    if (failingSinceMs === undefined && lastSuccessMs === undefined) return undefined;
+    return { endpointId, renewedAtMs, lastSuccessMs, failingSinceMs };
   }
 }
