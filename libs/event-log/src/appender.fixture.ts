@@ -1,9 +1,8 @@
 import { createEventStore, eventStoreMigrations, prepareEventStore } from '@billhook/event-store';
-import type { Aggregate, EventStore, Stream } from '@billhook/event-store';
+import type { Aggregate, AppendBell, EventStore, Stream } from '@billhook/event-store';
 import { createPool, migrate } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
-import type { AppendBell } from './append-bell.ts';
 
 const requestIdRetentionMs = 60_000;
 
@@ -40,10 +39,9 @@ export function startAppender(
 ): Appender {
   const pool = createPool({ ...deps, applicationName: 'appender', maxConnections: 2 });
   const store: EventStore<Append, number> = createEventStore(
-    { pool, log: deps.log, aggregate: streamOfNotes(options.schema) },
-    { ...options, requestIdRetentionMs, ...notifying(deps.bell) },
+    { pool, log: deps.log, aggregate: streamOfNotes(options.schema), bell: deps.bell },
+    { ...options, requestIdRetentionMs },
   );
-  store.onAppended(() => deps.bell?.ring());
   return {
     async append(stream, payloads) {
       const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0);
@@ -55,11 +53,6 @@ export function startAppender(
       await pool.end();
     },
   };
-}
-
-/** As the invoice service does. */
-function notifying(bell: AppendBell | undefined) {
-  return { notifies: bell?.reachesAll !== true, notification: bell?.id };
 }
 
 export const NOTE_TYPE = 'note_added';

@@ -8,8 +8,7 @@ export type {
   LogRecord,
   Predecessor,
 } from './event-log.ts';
-export { createAppendBell } from './append-bell.ts';
-export type { AppendBell } from './append-bell.ts';
+export type { AppendBell } from '@billhook/event-store';
 export { openPostgresEventLog } from './postgres/postgres-event-log.ts';
 export type { PostgresEventLogOptions } from './postgres/postgres-event-log.ts';
 export { decodeRecord, encodeRecord, UndecodableRecordError } from './kafka/record.ts';

@@ -4,6 +4,7 @@ import { createMonitoring, type Monitoring } from '@billhook/metrics';
 import { isUnavailable, OutcomeUnknownError, type Pool } from '@billhook/postgres';
 import { ServiceError, type Log } from '@billhook/runtime';
 
+import type { AppendBell } from './append-bell.ts';
 import { commitBatch, GuiltyCommandError, type BatchOptions } from './batch.ts';
 import { CommandQueue, type PendingCommand, type QueueLimits } from './command-queue.ts';
 import type { Aggregate, EventStore, Stream } from './event-store.ts';
@@ -16,10 +17,6 @@ export interface EventStoreOptions {
   readonly lanes: number;
   /** How long a `request_id` is remembered. */
   readonly requestIdRetentionMs: number;
-  /** Whether Postgres tells readers in other processes of appends; true unless said otherwise. */
-  readonly notifies?: boolean;
-  /** What it tells them. */
-  readonly notification?: string | undefined;
   /** Bounds of the queue; the defaults suit one process. */
   readonly limits?: Partial<QueueLimits>;
 }
@@ -42,18 +39,19 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     readonly pool: Pool;
     readonly aggregate: Aggregate<Command, Working, Answer>;
     readonly log: Log;
+    /** Rung after each append. Unless it reaches all readers, Postgres tells them as well. */
+    readonly bell?: AppendBell | undefined;
     /** Where it shows how it does; nowhere unless given. */
     readonly monitoring?: Monitoring;
   },
   options: EventStoreOptions,
 ): EventStore<Command, Answer> {
   const queue = new CommandQueue<Command, Answer>({ ...DEFAULT_LIMITS, ...options.limits });
-  const { monitoring = createMonitoring() } = deps;
+  const { bell, monitoring = createMonitoring() } = deps;
   const metrics = createStoreMetrics(monitoring, { store: options.schema, queue });
-  const { notifies = true, notification } = options;
-  const channel = `${options.schema}_appended`;
-  const notifier = notifies ? createNotifier(deps, { channel, payload: notification }) : undefined;
-  const listeners = [() => notifier?.notify()];
+  const notification = { channel: `${options.schema}_appended`, payload: bell?.id };
+  const notifier = bell?.reachesAll ? undefined : createNotifier(deps, notification);
+  const listeners = [() => bell?.ring(), () => notifier?.notify()];
   let running: Promise<void> | undefined;
   let stopped = false;
 

@@ -1,5 +1,4 @@
-import type { AppendBell } from '@billhook/event-log';
-import { createEventStore, prepareEventStore } from '@billhook/event-store';
+import { createEventStore, prepareEventStore, type AppendBell } from '@billhook/event-store';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import type { Monitoring } from '@billhook/metrics';
 import { createPool, createProbe, type Pool } from '@billhook/postgres';
@@ -62,18 +61,11 @@ export async function startInvoiceService(
   // It stops last: it also relays what the last calls append.
   cleanup.defer(() => relay?.stop());
   const store = createEventStore(
-    { pool, aggregate: invoiceAggregate, log, monitoring },
-    {
-      schema: SCHEMA,
-      lanes,
-      requestIdRetentionMs,
-      notifies: bell?.reachesAll !== true,
-      notification: bell?.id,
-    },
+    { pool, aggregate: invoiceAggregate, log, monitoring, bell },
+    { schema: SCHEMA, lanes, requestIdRetentionMs },
   );
   cleanup.defer(() => store.stop());
   store.onAppended(() => relay?.wake());
-  store.onAppended(() => bell?.ring());
   showPositions(monitoring, pool, lanes);
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
   const server = await startGrpcServer({ address, services: [service], log, monitoring });

@@ -1,5 +1,5 @@
 import { dispatcherConfig, startDispatcherService } from '@billhook/dispatcher';
-import { createAppendBell } from '@billhook/event-log';
+import { createAppendBell } from '@billhook/event-store';
 import { startGatewayService, gatewayConfig } from '@billhook/gateway';
 import { invoiceConfig, startInvoiceService } from '@billhook/invoice';
 import type { Monitoring } from '@billhook/metrics';

@@ -1,8 +1,8 @@
+import { createAppendBell } from '@billhook/event-store';
 import { createPool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createAppendBell } from '../append-bell.ts';
 import { makeStore, startAppender } from '../appender.fixture.ts';
 import { describeEventLog } from '../conformance.ts';
 import type { EventLogHarness } from '../conformance.ts';

@@ -1,7 +1,7 @@
+import type { AppendBell } from '@billhook/event-store';
 import { listen } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
-import type { AppendBell } from '../append-bell.ts';
 import type { EventLogReader, LaneSlice } from '../event-log.ts';
 import { createAlarm } from '../alarm.ts';
 import { readLanesText, toSlices } from './read-lanes.ts';
