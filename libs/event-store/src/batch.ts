@@ -4,7 +4,7 @@ import { invalidField, type ServiceError } from '@billhook/runtime';
 import { answerKey, readNowAndAnswers, type KnownAnswers } from './answers.ts';
 import type { PendingCommand } from './command-queue.ts';
 import { createEventId } from './event-id.ts';
-import type { Aggregate, NewEvent, Stream } from './event-store.ts';
+import type { Aggregate, NewEvent, StoredEvent, Stream } from './event-store.ts';
 import { laneOf } from './lane.ts';
 import { lockLanes, writeBatch, type LaneState, type WrittenBatch } from './statements.ts';
 
@@ -34,17 +34,22 @@ export interface BatchOptions<Command extends Stream, Working, Answer> {
   readonly requestIdRetentionMs: number;
 }
 
+/** What a committed batch came to: an outcome for each command, and the events that it appended. */
+export interface CommittedBatch<Answer> {
+  readonly outcomes: readonly Outcome<Answer>[];
+  readonly events: readonly StoredEvent[];
+}
+
 /**
  * Decides and appends a batch in one transaction (design.md, "One batch, one commit"): locks its
  * lanes, loads, decides each command in turn, writes all of it, commits.
  *
- * @returns an outcome for each command, and whether anything was appended.
  * @throws GuiltyCommandError, what Postgres refused, or OutcomeUnknownError.
  */
 export async function commitBatch<Command extends Stream, Working, Answer>(
   options: BatchOptions<Command, Working, Answer>,
   batch: readonly PendingCommand<Command, Answer>[],
-): Promise<{ readonly outcomes: readonly Outcome<Answer>[]; readonly appended: boolean }> {
+): Promise<CommittedBatch<Answer>> {
   const { pool, aggregate, schema, requestIdRetentionMs: retentionMs } = options;
   return transactionInTwoSteps(pool, {
     async read(client) {
@@ -66,7 +71,7 @@ export async function commitBatch<Command extends Stream, Working, Answer>(
         ...(hasWritten ? [writeBatch(client, schema, written)] : []),
         ...(appended ? aggregate.save(client, found.working) : []),
       ];
-      return { result: { outcomes, appended }, answers };
+      return { result: { outcomes, events: written.events }, answers };
     },
   });
 }
@@ -172,7 +177,7 @@ function append<Command extends Stream, Working, Answer>(
       // The aggregate counts these events already.
       version: aggregate.version(working, { tenant, streamId }) - stillToCome + 1,
       type,
-      data,
+      data: Buffer.from(data),
       recordedAtMs,
       traceparent,
     });

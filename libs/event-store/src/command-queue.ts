@@ -21,6 +21,7 @@ export interface QueueLimits {
 export class CommandQueue<Command, Answer> {
   private waiting: PendingCommand<Command, Answer>[] = [];
   private sumBytes = 0;
+  private awaited: { readonly commands: number; readonly onReached: () => void } | undefined;
   readonly limits: QueueLimits;
 
   constructor(limits: QueueLimits) {
@@ -44,6 +45,18 @@ export class CommandQueue<Command, Answer> {
     }
     this.waiting.push(pending);
     this.sumBytes += pending.request.bytes;
+    if (this.waiting.length >= (this.awaited?.commands ?? Infinity)) this.awaited?.onReached();
+  }
+
+  /** Waits until so many commands are there, but no longer than `timeoutMs`. One wait at a time. */
+  async reaches(commands: number, timeoutMs: number): Promise<void> {
+    if (this.waiting.length >= commands) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.awaited = { commands, onReached: resolve };
+    await promise;
+    this.awaited = undefined;
+    clearTimeout(timer);
   }
 
   /** Takes the next batch. Commands whose time ran out are refused instead. */

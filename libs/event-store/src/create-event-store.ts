@@ -4,8 +4,13 @@ import { createMonitoring, type Monitoring } from '@billhook/metrics';
 import { isUnavailable, OutcomeUnknownError, type Pool } from '@billhook/postgres';
 import { ServiceError, type Log } from '@billhook/runtime';
 
-import type { AppendBell } from './append-bell.ts';
-import { commitBatch, GuiltyCommandError, type BatchOptions } from './batch.ts';
+import type { AppendBell, Appended } from './append-bell.ts';
+import {
+  commitBatch,
+  GuiltyCommandError,
+  type BatchOptions,
+  type CommittedBatch,
+} from './batch.ts';
 import { CommandQueue, type PendingCommand, type QueueLimits } from './command-queue.ts';
 import type { Aggregate, EventStore, Stream } from './event-store.ts';
 import { laneOf } from './lane.ts';
@@ -29,10 +34,18 @@ const DEFAULT_LIMITS: QueueLimits = {
 };
 
 /**
+ * How long after a batch the next one may wait for more commands: as long as that batch took, and no
+ * longer than this. What a batch costs hardly depends on its size, so that fewer of them save a tenth of
+ * the processor time (`docs/performance.md`, "What bounds it").
+ */
+const LONGEST_GATHER_MS = 4;
+
+/**
  * Makes the event store of a process. Its tables must exist and its lanes be prepared.
  *
- * Commands wait in one bounded queue. While a batch commits, the next one gathers; there are no
- * timers. A batch that Postgres refuses is split and run again until only the guilty command fails.
+ * Commands wait in one bounded queue. While a batch commits, and for a moment after it, the next one
+ * gathers; nobody who calls alone waits for that. A batch that Postgres refuses is split and run again
+ * until only the guilty command fails.
  */
 export function createEventStore<Command extends Stream, Working, Answer>(
   deps: {
@@ -51,9 +64,14 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   const metrics = createStoreMetrics(monitoring, { store: options.schema, queue });
   const notification = { channel: `${options.schema}_appended`, payload: bell?.id };
   const notifier = bell?.reachesAll ? undefined : createNotifier(deps, notification);
-  const listeners = [() => bell?.ring(), () => notifier?.notify()];
+  const listeners: ((appended: Appended) => void)[] = [() => notifier?.notify()];
   let running: Promise<void> | undefined;
   let stopped = false;
+
+  function tell(appended: Appended): void {
+    bell?.ring(appended);
+    for (const listener of listeners) listener(appended);
+  }
 
   async function run(): Promise<void> {
     // What comes in the same turn of the event loop shares a batch. And `running` is set by then,
@@ -62,10 +80,20 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     while (queue.length > 0) {
       const batch = queue.takeBatch(Date.now());
       if (batch.length === 0) continue;
-      const appended = await settleBatch({ ...deps, ...options, metrics }, batch);
-      if (appended) for (const listener of listeners) listener();
+      const beganMs = performance.now();
+      await settleBatch({ ...deps, ...options, metrics, tell }, batch);
+      await gather(batch.length, performance.now() - beganMs);
     }
     running = undefined;
+  }
+
+  /**
+   * Waits for the next batch to be worth its cost. Whoever calls again as soon as it is answered is there
+   * again by then, together with those that wait: when as many have come, nobody else is to be expected.
+   */
+  async function gather(answered: number, tookMs: number): Promise<void> {
+    const expected = Math.min(answered + queue.length, queue.limits.maxBatchCommands);
+    if (expected > 1) await queue.reaches(expected, Math.min(tookMs, LONGEST_GATHER_MS));
   }
 
   return {
@@ -97,39 +125,50 @@ interface SettleOptions<Command extends Stream, Working, Answer> extends BatchOp
 > {
   readonly log: Log;
   readonly metrics: StoreMetrics;
+  /** Told of every append before its commands are answered: nobody may know of it sooner. */
+  readonly tell: (appended: Appended) => void;
 }
 
-/** Gives every command of a batch its outcome. Returns whether anything may have been appended. */
+/** Gives every command of a batch its outcome. */
 async function settleBatch<Command extends Stream, Working, Answer>(
   options: SettleOptions<Command, Working, Answer>,
   batch: readonly PendingCommand<Command, Answer>[],
-): Promise<boolean> {
-  const { log, metrics } = options;
+): Promise<void> {
+  const { metrics, tell } = options;
+  let committed: CommittedBatch<Answer>;
   try {
-    const { outcomes, appended } = await metrics.committing(batch.length, () =>
-      commitBatch(options, batch),
-    );
-    for (const [index, outcome] of outcomes.entries()) {
-      if (outcome.kind === 'answered') batch[index]?.resolve(outcome.answer);
-      else batch[index]?.reject(outcome.error);
-    }
-    return appended;
+    committed = await metrics.committing(batch.length, () => commitBatch(options, batch));
   } catch (error) {
-    if (error instanceof OutcomeUnknownError || isUnavailable(error)) {
-      log.warn({ err: error, commands: batch.length }, 'a batch was not committed');
-      for (const pending of batch) pending.reject(unavailableBecause(error));
-      return error instanceof OutcomeUnknownError;
-    }
-    const parts = split(batch, error);
-    if (parts === undefined) {
-      log.error({ err: error }, 'a command cannot be stored');
-      batch[0]?.reject(new ServiceError('INTERNAL', 'INTERNAL', 'internal error'));
-      return false;
-    }
-    let appended = false;
-    for (const part of parts) appended = (await settleBatch(options, part)) || appended;
-    return appended;
+    return settleFailed(options, batch, error);
   }
+  const { outcomes, events } = committed;
+  if (events.length > 0) tell(events);
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome.kind === 'answered') batch[index]?.resolve(outcome.answer);
+    else batch[index]?.reject(outcome.error);
+  }
+}
+
+/** Tells the commands of a batch that failed why, or runs its parts. */
+async function settleFailed<Command extends Stream, Working, Answer>(
+  options: SettleOptions<Command, Working, Answer>,
+  batch: readonly PendingCommand<Command, Answer>[],
+  error: unknown,
+): Promise<void> {
+  const { log, tell } = options;
+  if (error instanceof OutcomeUnknownError || isUnavailable(error)) {
+    if (error instanceof OutcomeUnknownError) tell('unknown');
+    log.warn({ err: error, commands: batch.length }, 'a batch was not committed');
+    for (const pending of batch) pending.reject(unavailableBecause(error));
+    return;
+  }
+  const parts = split(batch, error);
+  if (parts === undefined) {
+    log.error({ err: error }, 'a command cannot be stored');
+    batch[0]?.reject(new ServiceError('INTERNAL', 'INTERNAL', 'internal error'));
+    return;
+  }
+  for (const part of parts) await settleBatch(options, part);
 }
 
 /** Parts a batch so that the guilty command is alone at last; undefined when it is. */

@@ -1,6 +1,8 @@
 import type { Client } from '@billhook/postgres';
 import type { ServiceError } from '@billhook/runtime';
 
+import type { Appended } from './append-bell.ts';
+
 /** A stream of events: one invoice, one endpoint. */
 export interface Stream {
   readonly tenant: string;
@@ -73,8 +75,11 @@ export interface EventStore<Command, Answer> {
    *   `requestId` was used for something else.
    */
   execute(request: CommandRequest<Command>): Promise<Answer>;
-  /** Has the listener called after each commit that appended something. */
-  onAppended(listener: () => void): void;
+  /**
+   * Has the listener called after each commit that appended something, or may have, before anybody is
+   * answered.
+   */
+  onAppended(listener: (appended: Appended) => void): void;
   /** Refuses what comes from now on, and finishes what waits. */
   stop(): Promise<void>;
 }

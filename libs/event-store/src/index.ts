@@ -1,5 +1,5 @@
 export { createAppendBell } from './append-bell.ts';
-export type { AppendBell } from './append-bell.ts';
+export type { AppendBell, Appended } from './append-bell.ts';
 export { createEventStore } from './create-event-store.ts';
 export type { EventStoreOptions } from './create-event-store.ts';
 export type {

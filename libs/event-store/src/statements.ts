@@ -1,6 +1,6 @@
 import type { Client } from '@billhook/postgres';
 
-import type { Stream } from './event-store.ts';
+import type { StoredEvent, Stream } from './event-store.ts';
 import { toUuid } from './event-id.ts';
 
 /** Where a lane stands while its row is locked. */
@@ -12,18 +12,7 @@ export interface LaneState {
 
 /** What a batch adds. */
 export interface WrittenBatch {
-  readonly events: {
-    readonly lane: number;
-    readonly position: number;
-    readonly id: string;
-    readonly tenant: string;
-    readonly streamId: string;
-    readonly version: number;
-    readonly type: string;
-    readonly data: Uint8Array;
-    readonly recordedAtMs: number;
-    readonly traceparent: string | undefined;
-  }[];
+  readonly events: StoredEvent[];
   readonly answers: (Stream & {
     readonly requestId: string;
     readonly requestHash: Buffer;
@@ -102,7 +91,7 @@ export async function writeBatch(
       events.map(({ streamId }) => streamId),
       events.map(({ version }) => version),
       events.map(({ type }) => type),
-      events.map(({ data }) => Buffer.from(data)),
+      events.map(({ data }) => data),
       events.map(({ traceparent }) => traceparent ?? null),
       events.map(toTimestamp),
     ],

@@ -104,6 +104,8 @@ export function createGrpcClient<Definition extends object>(
     'grpc.dns_min_time_between_resolutions_ms': RESOLUTION_INTERVAL_MS,
     // The services are called directly, whatever proxy the environment names for the outside.
     'grpc.enable_http_proxy': 0,
+    // It would count every call for nobody.
+    'grpc.enable_channelz': 0,
   });
   // The generated methods are looked up by name, and bound, so that they can be handed to `call`.
   const methods: Record<string, unknown> = { close: () => client.close() };

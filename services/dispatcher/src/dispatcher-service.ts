@@ -53,6 +53,8 @@ export interface DispatcherDependencies {
   readonly monitoring: Monitoring;
   /** Rung after each append by an invoice service in this process. */
   readonly bell?: AppendBell | undefined;
+  /** Says the revision of the endpoints, where the only subscription service is in this process. */
+  readonly currentRevision?: (() => Promise<bigint>) | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export interface DispatcherDependencies {
  */
 export async function startDispatcherService(
   config: DispatcherConfig,
-  { log, monitoring, bell }: DispatcherDependencies,
+  { log, monitoring, bell, currentRevision }: DispatcherDependencies,
 ): Promise<RunningService> {
   await using cleanup = new AsyncDisposableStack();
   const pool = openPool(config, { log, maxConnections: MAX_CONNECTIONS });
@@ -100,7 +102,7 @@ export async function startDispatcherService(
       eventLog,
       lookup,
       view,
-      source: createGrpcSource(subscriptions),
+      source: createGrpcSource(subscriptions, currentRevision),
       subscriptions,
       sender,
       log,

@@ -24,7 +24,13 @@ export function openEventLog(
   const { kafka, databaseUrl: connectionString, lanes } = config;
   if (kafka === undefined) {
     const { bell } = deps;
-    return openPostgresEventLog(deps, { schema: EVENT_STORE_SCHEMA, connectionString, bell });
+    const follows = purpose === 'follow';
+    return openPostgresEventLog(deps, {
+      schema: EVENT_STORE_SCHEMA,
+      connectionString,
+      bell,
+      follows,
+    });
   }
   const clientId = `billhook-dispatcher-${purpose}`;
   return openKafkaEventLog({ log: deps.log }, { ...kafka, clientId, lanes });

@@ -53,6 +53,7 @@ export async function startServices(
       log: logOf('dispatcher'),
       monitoring,
       bell,
+      currentRevision: storage.exclusive ? () => subscription.revision() : undefined,
     }),
   );
   started.defer(() => dispatcher.stop());
@@ -68,11 +69,11 @@ export async function startServices(
 }
 
 /** A service knows the address that it cannot listen on, and not the variable that holds it. */
-async function naming(
+async function naming<Running extends RunningService>(
   variable: string,
   address: Address,
-  start: () => Promise<RunningService>,
-): Promise<RunningService> {
+  start: () => Promise<Running>,
+): Promise<Running> {
   try {
     return await start();
   } catch (error) {

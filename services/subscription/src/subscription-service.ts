@@ -19,6 +19,7 @@ import { createEndpointAggregate } from './postgres/endpoint-aggregate.ts';
 import { createEndpointReader, createWatchLog } from './postgres/endpoint-reader.ts';
 import { startSecretExpiry } from './postgres/expiry.ts';
 import { LANES, migrations, SCHEMA } from './postgres/migrations.ts';
+import { rememberRevision } from './postgres/revision.ts';
 import { renewSecrets, requireRightKey } from './postgres/secret-keys.ts';
 
 /** One for the batch under way, one for its notifications, the rest for reads and watchers. */
@@ -26,6 +27,12 @@ const MAX_CONNECTIONS = 8;
 
 /** The barrier of every dispatcher asks here, with one short query each. */
 const MAX_REVISION_CONNECTIONS = 2;
+
+/** A subscription service, and what a dispatcher in the same process may ask without a call. */
+export interface RunningSubscriptionService extends RunningService {
+  /** The revision of the set of endpoints. It is right only while no other copy of the service runs. */
+  revision(): Promise<bigint>;
+}
 
 /**
  * Starts the subscription service: brings its schema up to date, checks the key, opens the store
@@ -38,7 +45,7 @@ const MAX_REVISION_CONNECTIONS = 2;
 export async function startSubscriptionService(
   config: SubscriptionConfig,
   { log, monitoring }: { readonly log: Log; readonly monitoring: Monitoring },
-): Promise<RunningService> {
+): Promise<RunningSubscriptionService> {
   await using cleanup = new AsyncDisposableStack();
   const openPool = (applicationName: string, maxConnections: number): Pool => {
     const { databaseUrl: connectionString } = config;
@@ -87,7 +94,15 @@ export async function startSubscriptionService(
   });
   cleanup.defer(() => server.stop(config.shutdownTimeoutMs));
   const opened = cleanup.move();
-  return { name: 'subscription', address: server.address, stop: () => opened.disposeAsync() };
+  return {
+    name: 'subscription',
+    address: server.address,
+    revision: rememberRevision(
+      () => reader.revision(),
+      (listener) => store.onAppended(listener),
+    ),
+    stop: () => opened.disposeAsync(),
+  };
 }
 
 async function openStore(

@@ -10,8 +10,8 @@ import { openStorage } from './storage.ts';
 const MAIN = fileURLToPath(new URL('../../../services/standalone/src/main.ts', import.meta.url));
 
 /**
- * Starts what `npm start` runs: all services in one process. Its Postgres is the embedded one as well,
- * started from here, so that data can be prepared in it.
+ * Starts what `npm start` runs: all services in one process, on a data folder of its own. Its Postgres is
+ * started from here, so that data can be prepared in it, and adopted.
  */
 export async function openStandalone(
   run: Pick<BenchmarkRun, 'opened' | 'say'>,
@@ -21,7 +21,13 @@ export async function openStandalone(
   const storage = opened.use(await openStorage(run, 'postgres'));
   run.opened.use(opened);
   const addresses = await chooseAddresses();
-  const env = { ...storage.env, ...toSettings(addresses), ...settings };
+  const { BILLHOOK_DATABASE_URL: _, ...storageEnv } = storage.env;
+  const env = {
+    ...storageEnv,
+    BILLHOOK_DATA_DIR: storage.folder,
+    ...toSettings(addresses),
+    ...settings,
+  };
   const log: string[] = [];
   const ready = Promise.withResolvers<void>();
   const started = runProcess(

@@ -1,4 +1,4 @@
-import { createAppendBell } from '@billhook/event-store';
+import { createAppendBell, laneOf } from '@billhook/event-store';
 import { createPool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
@@ -18,7 +18,7 @@ const database = useTestDatabase();
 describeEventLog('the event log in Postgres', () => startHarness('notes'));
 
 describeEventLog('the event log in Postgres, in the process that appends', () =>
-  startHarness('rung', { bell: createAppendBell({ reachesAll: true }) }),
+  startHarness('rung', { bell: createAppendBell({ reachesAll: true }), follows: true }),
 );
 
 describe('the event log in Postgres, beyond the port', () => {
@@ -81,6 +81,43 @@ describe('the event log in Postgres, beyond the port', () => {
     expect(rings).toBe(1);
   });
 
+  it('reads what the bell brought from memory', async () => {
+    const bell = createAppendBell({ reachesAll: true });
+    const harness = await startHarness('followed', { bell, follows: true });
+    onTestFinished(() => harness.close());
+    const lane = laneOf(FOLLOWED.tenant, FOLLOWED.streamId, lanes);
+    const reader = await harness.open();
+    onTestFinished(() => reader.close());
+    await reader.read([{ lane, after: 0, limit: 100 }], never);
+    await harness.append(FOLLOWED, [Buffer.of(1), Buffer.of(2)]);
+    // Another one than the bell brought tells where an event was read from.
+    await change(`update followed.event set data = '\\x09'`);
+    const [slice] = await reader.read([{ lane, after: 0, limit: 100 }], never);
+    expect(slice?.events.map(({ data }) => [...data])).toEqual([[1], [2]]);
+    const [again] = await reader.read([{ lane, after: 2, limit: 100 }], never);
+    expect(again).toMatchObject({ predecessor: { id: slice?.events[1]?.id }, events: [] });
+  });
+
+  it('finds what no bell told of after the poll time', async () => {
+    const bell = createAppendBell({ reachesAll: true });
+    const harness = await startHarness('untold', { bell, follows: true, pollEveryMs: 20 });
+    onTestFinished(() => harness.close());
+    const lane = laneOf(FOLLOWED.tenant, FOLLOWED.streamId, lanes);
+    const reader = await harness.open();
+    onTestFinished(() => reader.close());
+    await harness.append(FOLLOWED, [Buffer.of(1)]);
+    await reader.read([{ lane, after: 1, limit: 100 }], never);
+    await change(
+      `insert into untold.event (lane, position, id, tenant, stream_id, version, type, data, recorded_at)
+       select lane, 2, gen_random_uuid(), tenant, stream_id, 2, type, data, recorded_at from untold.event`,
+    );
+    for (let found = 0; found === 0;) {
+      const [slice] = await reader.read([{ lane, after: 1, limit: 100 }], never);
+      found = slice?.events.length ?? 0;
+      await reader.waitForMore(never, 60_000);
+    }
+  });
+
   it('looks again after the poll time, though nobody notified', async () => {
     const harness = await startHarness('polled', { pollEveryMs: 20 });
     onTestFinished(() => harness.close());
@@ -89,6 +126,15 @@ describe('the event log in Postgres, beyond the port', () => {
     for (let time = 0; time < 5; time += 1) await reader.waitForMore(never, 60_000);
   });
 });
+
+const FOLLOWED = { tenant: 'default', streamId: 'followed' };
+
+/** Changes the tables behind everybody's back. */
+async function change(statement: string): Promise<void> {
+  const pool = connect();
+  await pool.query(statement);
+  await pool.end();
+}
 
 /** Whether a wait ends before its time. */
 async function wakes(reader: EventLogReader, timeoutMs: number): Promise<boolean> {

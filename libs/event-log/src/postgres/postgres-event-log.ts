@@ -1,9 +1,10 @@
-import type { AppendBell } from '@billhook/event-store';
+import type { AppendBell, Appended } from '@billhook/event-store';
 import { listen } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
-import type { EventLogReader, LaneSlice } from '../event-log.ts';
+import type { EventLogReader, LaneRequest, LaneSlice } from '../event-log.ts';
 import { createAlarm } from '../alarm.ts';
+import { LaneTails } from './lane-tails.ts';
 import { readLanesText, toSlices } from './read-lanes.ts';
 import type { EventLogRow } from './read-lanes.ts';
 
@@ -14,6 +15,11 @@ export interface PostgresEventLogOptions {
   readonly connectionString: string;
   /** Rung when this process appends: sooner than Postgres tells. */
   readonly bell?: AppendBell | undefined;
+  /**
+   * Whether it follows the lanes. Then it keeps what the bell brings, if that reaches all, and reads from
+   * the store only what came before. False by default.
+   */
+  readonly follows?: boolean;
   /** Reads happen at least so often, whether or not a notification came; 1 s by default. */
   readonly pollEveryMs?: number;
   /** What one read brings at most, give or take one event for each lane; 8 MiB by default. */
@@ -22,6 +28,8 @@ export interface PostgresEventLogOptions {
 
 const DEFAULT_POLL_EVERY_MS = 1_000;
 const DEFAULT_MAX_READ_BYTES = 8 * 1024 * 1024;
+/** What is kept of what the bell brings. */
+const MAX_TAIL_BYTES = 8 * 1024 * 1024;
 
 /**
  * Reads the event store's own tables, through the view that the store publishes for this. Events
@@ -32,12 +40,44 @@ export async function openPostgresEventLog(
   deps: { readonly pool: Pool; readonly log: Log },
   options: PostgresEventLogOptions,
 ): Promise<EventLogReader> {
-  const { schema } = options;
+  const { schema, bell, follows = false } = options;
   const pollEveryMs = options.pollEveryMs ?? DEFAULT_POLL_EVERY_MS;
   const maxReadBytes = options.maxReadBytes ?? DEFAULT_MAX_READ_BYTES;
   let closed = false;
+  let polledAtMs = -Infinity;
   const appended = createAlarm();
-  const stopListening = await hearAppends(deps, options, () => appended.ring());
+  const tails = follows && bell?.reachesAll ? new LaneTails(MAX_TAIL_BYTES) : undefined;
+  const stopListening = await hearAppends(deps, options, (added) => {
+    tails?.append(added);
+    appended.ring();
+  });
+
+  async function readStore(
+    requests: readonly LaneRequest[],
+    laneBytes: number,
+    signal: AbortSignal,
+  ): Promise<LaneSlice[]> {
+    if (requests.length === 0) return [];
+    const result = await unlessAborted(
+      signal,
+      deps.pool.query<EventLogRow>({
+        name: `read_lanes_${schema}`,
+        text: readLanesText(schema),
+        values: [
+          requests.map((request) => request.lane),
+          requests.map((request) => request.after),
+          requests.map((request) => request.limit),
+          laneBytes,
+        ],
+      }),
+    );
+    const slices = toSlices(requests, result.rows);
+    for (const [index, slice] of slices.entries()) {
+      const isCut = slice.events.length >= (requests[index]?.limit ?? 0);
+      if (!isCut && bytesOf(slice) < laneBytes) tails?.reachedEnd(slice);
+    }
+    return slices;
+  }
 
   return {
     async read(requests, signal) {
@@ -45,20 +85,17 @@ export async function openPostgresEventLog(
       signal.throwIfAborted();
       if (requests.length === 0) return [];
       const laneBytes = Math.ceil(maxReadBytes / requests.length);
-      const result = await unlessAborted(
-        signal,
-        deps.pool.query<EventLogRow>({
-          name: `read_lanes_${schema}`,
-          text: readLanesText(schema),
-          values: [
-            requests.map((request) => request.lane),
-            requests.map((request) => request.after),
-            requests.map((request) => request.limit),
-            laneBytes,
-          ],
-        }),
+      // From time to time the store itself says what there is: a commit that was not answered may have
+      // come later than all that was said of it.
+      const nowMs = performance.now();
+      const isPollDue = nowMs - polledAtMs >= pollEveryMs;
+      if (isPollDue) polledAtMs = nowMs;
+      const known = requests.map((request) =>
+        isPollDue ? undefined : tails?.read(request, laneBytes),
       );
-      const slices = toSlices(requests, result.rows);
+      const unknown = requests.filter((_, index) => known[index] === undefined);
+      const read = (await readStore(unknown, laneBytes, signal)).values();
+      const slices = known.flatMap((slice) => slice ?? read.next().value ?? []);
       // What was left out for its size is there, though nobody appends any more.
       if (slices.some((slice) => bytesOf(slice) >= laneBytes)) appended.ring();
       return slices;
@@ -78,10 +115,10 @@ export async function openPostgresEventLog(
 async function hearAppends(
   { log }: { readonly log: Log },
   { schema, connectionString, bell }: PostgresEventLogOptions,
-  onAppend: () => void,
+  onAppend: (appended: Appended) => void,
 ): Promise<() => Promise<void>> {
   const onNotify = (payload?: string) => {
-    if (bell === undefined || payload !== bell.id) onAppend();
+    if (bell === undefined || payload !== bell.id) onAppend('unknown');
   };
   const channel = `${schema}_appended`;
   const listener = bell?.reachesAll

@@ -15,13 +15,22 @@ export function createSubscriptionClient(target: string): SubscriptionClient {
   });
 }
 
-/** The set of endpoints, as the subscription service gives it. */
-export function createGrpcSource(client: SubscriptionClient): SubscriptionSource {
+/**
+ * The set of endpoints, as the subscription service gives it.
+ *
+ * @param askRevision asks for the revision; a call of the service unless given.
+ */
+export function createGrpcSource(
+  client: SubscriptionClient,
+  askRevision = () => callForRevision(client),
+): SubscriptionSource {
   return {
     watch: (request, signal) => openStream(client.watch, request, { signal }),
-    async currentRevision() {
-      const { revision } = await call(client.getRevision, {}, { timeoutMs: REVISION_TIMEOUT_MS });
-      return Number(revision);
-    },
+    currentRevision: async () => Number(await askRevision()),
   };
+}
+
+async function callForRevision(client: SubscriptionClient): Promise<bigint> {
+  const { revision } = await call(client.getRevision, {}, { timeoutMs: REVISION_TIMEOUT_MS });
+  return revision;
 }
