@@ -140,6 +140,42 @@ test.each([
   });
 });
 
+test('whoever listens hears of an event before it is answered, also when a batch is split', async () => {
+  await withStore(async (store) => {
+    const heard = listenTo(store);
+    const streams = Array.from({ length: 8 }, (_, index) => `${streamId}-${index}`);
+    const calls = streams.map(async (stream) => {
+      await add(store, 'split', stream);
+      expect(heard).toContain(stream);
+    });
+    const refused = refusalOf(add(store, 'U+0000: \0'));
+    await Promise.all(calls);
+    await refused;
+    expect(heard.toSorted()).toEqual(streams);
+  });
+});
+
+test('whoever listens hears of a commit that was not answered', async () => {
+  await withStore(async (store) => {
+    const heard = listenTo(store);
+    proxy.onCommit(() => 'unanswered');
+    const outcome = await refusalOf(add(store, 'unanswered'));
+    proxy.onCommit(() => 'answered');
+    expect(outcome).toMatchObject({ code: 'UNAVAILABLE', reason: 'OUTCOME_UNKNOWN' });
+    expect(heard).toEqual(['unknown']);
+  });
+});
+
+/** Notes the streams of all events that are appended from now on. */
+function listenTo(store: CounterStore): string[] {
+  const heard: string[] = [];
+  store.onAppended((appended) => {
+    if (appended === 'unknown') heard.push(appended);
+    else heard.push(...appended.map((event) => event.streamId));
+  });
+  return heard;
+}
+
 test('the time of an event never goes back within its lane', async () => {
   await withStore(async (store) => {
     const lane = laneOf(TENANT, streamId, LANES);
