@@ -1,3 +1,4 @@
+export { bytes, flags, integers, texts, times, words } from './arrays.ts';
 export { isUnavailable } from './availability.ts';
 export { startPartitionKeeper } from './day-partitions.ts';
 export type { DayPartitions, PartitionKeeper } from './day-partitions.ts';

@@ -1,8 +1,7 @@
-import type { Pool } from '@billhook/postgres';
+import { integers, words, type Pool } from '@billhook/postgres';
 
 import type { LogEvent } from '../engine/delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, FoundRow, RowSearch } from '../engine/effect.ts';
-import { integers, words } from './arrays.ts';
 import { endpointUuid, eventIdOf } from './ids.ts';
 
 /**

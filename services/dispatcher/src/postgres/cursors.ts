@@ -1,8 +1,7 @@
-import type { Client } from '@billhook/postgres';
+import { integers, words, type Client } from '@billhook/postgres';
 
 import type { Cursor } from '../engine/endpoint-lane.ts';
 import type { LaneRecording } from '../engine/recording.ts';
-import { integers, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid, eventIdOf, eventUuid } from './ids.ts';
 
 /** Writes where cursors stand now, and takes away those that have ended. */

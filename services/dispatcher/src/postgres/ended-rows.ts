@@ -1,8 +1,7 @@
-import type { Client } from '@billhook/postgres';
+import { integers, times, words, type Client } from '@billhook/postgres';
 
 import type { EndReason, Settlement } from '../engine/delivery.ts';
 import type { EndedRows, LaneRecording } from '../engine/recording.ts';
-import { integers, times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
 import { makeNextDue, type EventKey, type PairColumns } from './rows.ts';
 

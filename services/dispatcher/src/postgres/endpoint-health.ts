@@ -1,6 +1,5 @@
-import type { Pool } from '@billhook/postgres';
+import { times, words, type Pool } from '@billhook/postgres';
 
-import { times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
 
 /** What came of the attempts to an endpoint over a while. */

@@ -1,9 +1,8 @@
-import type { Client, Pool } from '@billhook/postgres';
+import { integers, texts, times, words, type Client, type Pool } from '@billhook/postgres';
 
 import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { LateAnswer, StoredAnswer } from '../engine/effect.ts';
 import type { LaneRecording } from '../engine/recording.ts';
-import { integers, texts, times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
 import { detailOf, statusOf } from './outcomes.ts';
 import { REQUEST_CHANNEL } from './requests.ts';

@@ -1,7 +1,6 @@
-import type { Client } from '@billhook/postgres';
+import { integers, texts, times, words, type Client } from '@billhook/postgres';
 
 import type { LaneRecorded, LaneRecording, ListedRow, RowKey } from '../engine/recording.ts';
-import { integers, texts, times, words } from './arrays.ts';
 import { moveCursors } from './cursors.ts';
 import { cancelRows, expireRows } from './ended-rows.ts';
 import { endpointUuid, eventUuid } from './ids.ts';

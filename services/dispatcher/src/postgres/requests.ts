@@ -1,6 +1,5 @@
-import type { Pool } from '@billhook/postgres';
+import { integers, words, type Pool } from '@billhook/postgres';
 
-import { integers, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid } from './ids.ts';
 
 /** Where owners hear that something is asked of one of them. */

@@ -1,7 +1,6 @@
-import type { Client } from '@billhook/postgres';
+import { bytes, flags, integers, texts, times, words, type Client } from '@billhook/postgres';
 
 import type { LaneRecording, ParkedRow, RowKey } from '../engine/recording.ts';
-import { bytes, flags, integers, texts, times, words } from './arrays.ts';
 import { endpointIdOf, endpointUuid, eventUuid } from './ids.ts';
 
 /** Names the event of a row. */

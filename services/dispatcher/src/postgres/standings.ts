@@ -1,7 +1,6 @@
-import type { Pool } from '@billhook/postgres';
+import { integers, texts, times, words, type Pool } from '@billhook/postgres';
 
 import type { EndpointStanding } from '../engine/standings.ts';
-import { integers, texts, times, words } from './arrays.ts';
 import { endpointUuid } from './ids.ts';
 
 /** How an endpoint stands in the eyes of one dispatcher. */

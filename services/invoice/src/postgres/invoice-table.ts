@@ -1,5 +1,5 @@
 import { SCHEMA } from './migrations.ts';
-import type { Client, Pool } from '@billhook/postgres';
+import { integers, texts, type Client, type Pool } from '@billhook/postgres';
 import type { Invoice, InvoiceKey, InvoiceStatus } from '../domain/invoice.ts';
 
 /** Reads the invoices that there are among those asked for, in any order. */
@@ -13,14 +13,13 @@ export async function loadInvoices(
 select ${COLUMNS}
 from ${SCHEMA}.invoice
 join unnest($1::text[], $2::text[]) as wanted (tenant, invoice_id) using (tenant, invoice_id)`,
-    values: [keys.map((key) => key.tenant), keys.map((key) => key.invoiceId)],
+    values: [texts(keys.map((key) => key.tenant)), texts(keys.map((key) => key.invoiceId))],
   });
   return rows.map(toInvoice);
 }
 
 /** Writes invoices, new ones and changed ones; each of them stands in the list once. */
 export async function saveInvoices(client: Client, invoices: readonly Invoice[]): Promise<void> {
-  const rows = invoices.map(toRow);
   await client.query({
     name: 'save_invoices',
     text: `
@@ -37,7 +36,20 @@ on conflict (tenant, invoice_id) do update set
   amount_received_minor = excluded.amount_received_minor,
   paid_at_ms = excluded.paid_at_ms,
   updated_at_ms = excluded.updated_at_ms`,
-    values: COLUMN_NAMES.map((column) => rows.map((row) => row[column])),
+    values: [
+      texts(invoices.map(({ tenant }) => tenant)),
+      texts(invoices.map(({ invoiceId }) => invoiceId)),
+      integers(invoices.map(({ version }) => version)),
+      texts(invoices.map(({ status }) => status)),
+      texts(invoices.map(({ amount }) => amount.currency)),
+      integers(invoices.map(({ amount }) => amount.amountMinor)),
+      integers(invoices.map(({ dueAtMs }) => dueAtMs)),
+      texts(invoices.map(({ description }) => description)),
+      integers(invoices.map((invoice) => paymentOf(invoice)?.amountReceived.amountMinor)),
+      integers(invoices.map((invoice) => paymentOf(invoice)?.paidAtMs)),
+      integers(invoices.map(({ createdAtMs }) => createdAtMs)),
+      integers(invoices.map(({ updatedAtMs }) => updatedAtMs)),
+    ],
   });
 }
 
@@ -144,22 +156,8 @@ const COLUMN_NAMES = [
 
 const COLUMNS = COLUMN_NAMES.join(', ');
 
-function toRow(invoice: Invoice): InvoiceRow {
-  const paid = invoice.status === 'paid' ? invoice : undefined;
-  return {
-    tenant: invoice.tenant,
-    invoice_id: invoice.invoiceId,
-    version: BigInt(invoice.version),
-    status: invoice.status,
-    currency: invoice.amount.currency,
-    amount_minor: invoice.amount.amountMinor,
-    due_at_ms: invoice.dueAtMs === null ? null : BigInt(invoice.dueAtMs),
-    description: invoice.description,
-    amount_received_minor: paid?.amountReceived.amountMinor ?? null,
-    paid_at_ms: paid === undefined ? null : BigInt(paid.paidAtMs),
-    created_at_ms: BigInt(invoice.createdAtMs),
-    updated_at_ms: BigInt(invoice.updatedAtMs),
-  };
+function paymentOf(invoice: Invoice) {
+  return invoice.status === 'paid' ? invoice : undefined;
 }
 
 function toInvoice(row: InvoiceRow): Invoice {

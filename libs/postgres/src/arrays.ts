@@ -1,10 +1,10 @@
 /**
- * Array literals for `unnest`, written at once instead of element by element: a recording carries
- * thousands of values, and most of them need no escaping.
+ * Array literals for `unnest`, written at once instead of element by element as pg does: a batch carries
+ * thousands of values, and most of them need no escaping. A value that is undefined or null is null.
  */
 
 /** Integers, for `::int[]` and `::bigint[]`. */
-export function integers(values: readonly (number | undefined)[]): string {
+export function integers(values: readonly (number | bigint | null | undefined)[]): string {
   return `{${values.map((value) => value ?? 'null').join(',')}}`;
 }
 
@@ -14,7 +14,7 @@ export function words(values: readonly (string | undefined)[]): string {
 }
 
 /** Any text. */
-export function texts(values: readonly (string | undefined)[]): string {
+export function texts(values: readonly (string | null | undefined)[]): string {
   return `{${values.map(quote).join(',')}}`;
 }
 
@@ -44,7 +44,7 @@ export function flags(values: readonly boolean[]): string {
   return `{${values.join(',')}}`;
 }
 
-function quote(value: string | undefined): string {
-  if (value === undefined) return 'null';
+function quote(value: string | null | undefined): string {
+  if (value === undefined || value === null) return 'null';
   return `"${value.replace(/["\\]/g, '\\$&')}"`;
 }
