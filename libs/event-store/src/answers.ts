@@ -1,4 +1,4 @@
-import type { Client } from '@billhook/postgres';
+import { texts, type Client } from '@billhook/postgres';
 
 import type { PendingCommand } from './command-queue.ts';
 import type { Stream } from './event-store.ts';
@@ -51,9 +51,9 @@ export async function readNowAndAnswers(
              ) as known
            ) on true`,
     values: [
-      asked.map(({ tenant }) => tenant),
-      asked.map(({ streamId }) => streamId),
-      asked.map(({ requestId }) => requestId),
+      texts(asked.map(({ tenant }) => tenant)),
+      texts(asked.map(({ streamId }) => streamId)),
+      texts(asked.map(({ requestId }) => requestId)),
       retentionMs / 1_000,
     ],
   });

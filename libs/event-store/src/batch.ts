@@ -140,7 +140,15 @@ function draft<Command extends Stream, Working, Answer>(
     const answer = aggregate.encodeAnswer(decision.answer);
     const { tenant, streamId } = command;
     answers.set(key, { requestHash, answer });
-    written.answers.push({ tenant, streamId, requestId, requestHash, answer, recordedAtMs });
+    const encoded = Buffer.from(answer);
+    written.answers.push({
+      tenant,
+      streamId,
+      requestId,
+      requestHash,
+      answer: encoded,
+      recordedAtMs,
+    });
   }
   return { kind: 'answered', answer: decision.answer };
 }

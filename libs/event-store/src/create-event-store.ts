@@ -44,7 +44,7 @@ const LONGEST_GATHER_MS = 4;
  * Makes the event store of a process. Its tables must exist and its lanes be prepared.
  *
  * Commands wait in one bounded queue. While a batch commits, and for a moment after it, the next one
- * gathers; nobody who calls alone waits for that. A batch that Postgres refuses is split and run again
+ * gathers; a single caller, who waits for each answer, does not wait for that. A batch that Postgres refuses is split and run again
  * until only the guilty command fails.
  */
 export function createEventStore<Command extends Stream, Working, Answer>(
@@ -64,12 +64,15 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   const metrics = createStoreMetrics(monitoring, { store: options.schema, queue });
   const notification = { channel: `${options.schema}_appended`, payload: bell?.id };
   const notifier = bell?.reachesAll ? undefined : createNotifier(deps, notification);
-  const listeners: ((appended: Appended) => void)[] = [() => notifier?.notify()];
+  const listeners: ((appended: Appended) => void)[] = [];
   let running: Promise<void> | undefined;
   let stopped = false;
 
   function tell(appended: Appended): void {
-    bell?.ring(appended);
+    if (appended.length > 0) {
+      bell?.ring(appended);
+      notifier?.notify();
+    }
     for (const listener of listeners) listener(appended);
   }
 
@@ -77,7 +80,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     // What comes in the same turn of the event loop shares a batch. And `running` is set by then,
     // also when everything that waits is refused at once.
     await setImmediate();
-    while (queue.length > 0) {
+    for (; queue.length > 0; await setImmediate()) {
       const batch = queue.takeBatch(Date.now());
       if (batch.length === 0) continue;
       const beganMs = performance.now();
@@ -92,8 +95,10 @@ export function createEventStore<Command extends Stream, Working, Answer>(
    * again by then, together with those that wait: when as many have come, nobody else is to be expected.
    */
   async function gather(answered: number, tookMs: number): Promise<void> {
-    const expected = Math.min(answered + queue.length, queue.limits.maxBatchCommands);
-    if (expected > 1) await queue.reaches(expected, Math.min(tookMs, LONGEST_GATHER_MS));
+    const { maxBatchCommands, maxBatchBytes } = queue.limits;
+    const expected = Math.min(answered + queue.length, maxBatchCommands);
+    if (expected > 1 && queue.bytes < maxBatchBytes && !stopped)
+      await queue.reaches(expected, Math.min(tookMs, LONGEST_GATHER_MS));
   }
 
   return {
@@ -107,7 +112,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
       metrics.asked(answer);
       return answer;
     },
-    onAppended(listener) {
+    onCommitted(listener) {
       listeners.push(listener);
     },
     async stop() {
@@ -125,7 +130,7 @@ interface SettleOptions<Command extends Stream, Working, Answer> extends BatchOp
 > {
   readonly log: Log;
   readonly metrics: StoreMetrics;
-  /** Told of every append before its commands are answered: nobody may know of it sooner. */
+  /** Told of every commit before its commands are answered: nobody may know of it sooner. */
   readonly tell: (appended: Appended) => void;
 }
 
@@ -142,7 +147,7 @@ async function settleBatch<Command extends Stream, Working, Answer>(
     return settleFailed(options, batch, error);
   }
   const { outcomes, events } = committed;
-  if (events.length > 0) tell(events);
+  tell(events);
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.kind === 'answered') batch[index]?.resolve(outcome.answer);
     else batch[index]?.reject(outcome.error);

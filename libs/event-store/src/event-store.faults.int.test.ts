@@ -169,7 +169,7 @@ test('whoever listens hears of a commit that was not answered', async () => {
 /** Notes the streams of all events that are appended from now on. */
 function listenTo(store: CounterStore): string[] {
   const heard: string[] = [];
-  store.onAppended((appended) => {
+  store.onCommitted((appended) => {
     if (appended === 'unknown') heard.push(appended);
     else heard.push(...appended.map((event) => event.streamId));
   });
@@ -233,7 +233,7 @@ test('a stop carries out what waits and refuses what comes', async () => {
   await Promise.all(calls);
 });
 
-test('an append is heard of in the process and by others, a refusal is not', async () => {
+test('an append is heard of in the process and by others, and a commit of nothing in the process', async () => {
   let others = 0;
   const listener = await listen({
     connectionString: database.connectionString,
@@ -243,13 +243,13 @@ test('an append is heard of in the process and by others, a refusal is not', asy
   });
   onTestFinished(() => listener.close());
   await withStore(async (store) => {
-    let own = 0;
-    store.onAppended(() => (own += 1));
+    const own: number[] = [];
+    store.onCommitted((appended) => own.push(appended.length));
     const outOfBounds = requestOf({ tenant: TENANT, streamId, by: -1, mark: 'refused' });
     await refusalOf(store.execute(outOfBounds));
-    expect({ own, others }).toEqual({ own: 0, others: 1 });
+    expect({ own, others }).toEqual({ own: [0], others: 1 });
     await add(store, 'appended');
-    await expect.poll(() => own).toBe(1);
+    expect(own).toEqual([0, 1]);
     await expect.poll(() => others).toBe(2);
   });
 });

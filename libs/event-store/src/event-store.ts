@@ -76,10 +76,10 @@ export interface EventStore<Command, Answer> {
    */
   execute(request: CommandRequest<Command>): Promise<Answer>;
   /**
-   * Has the listener called after each commit that appended something, or may have, before anybody is
-   * answered.
+   * Has the listener called after each commit, and each that may have been made, before anybody is
+   * answered: with what it appended, which may be nothing.
    */
-  onAppended(listener: (appended: Appended) => void): void;
+  onCommitted(listener: (appended: Appended) => void): void;
   /** Refuses what comes from now on, and finishes what waits. */
   stop(): Promise<void>;
 }

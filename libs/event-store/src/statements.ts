@@ -1,4 +1,4 @@
-import type { Client } from '@billhook/postgres';
+import { bytes, integers, texts, times, words, type Client } from '@billhook/postgres';
 
 import type { StoredEvent, Stream } from './event-store.ts';
 import { toUuid } from './event-id.ts';
@@ -16,7 +16,7 @@ export interface WrittenBatch {
   readonly answers: (Stream & {
     readonly requestId: string;
     readonly requestHash: Buffer;
-    readonly answer: Uint8Array;
+    readonly answer: Buffer;
     readonly recordedAtMs: number;
   })[];
   /** How the lanes that got events stand now. */
@@ -34,7 +34,7 @@ export async function lockLanes(
     text: `select lane, position,
              (extract(epoch from recorded_at) * 1000)::float8 as recorded_at_ms
            from ${schema}.lane where lane = any($1::int[]) order by lane for update`,
-    values: [lanes],
+    values: [integers(lanes)],
   });
   return new Map(
     result.rows.map((row) => [
@@ -75,29 +75,25 @@ export async function writeBatch(
            select * from unnest($10::int[], $11::bigint[], $12::uuid[], $13::text[], $14::text[],
              $15::bigint[], $16::text[], $17::bytea[], $18::text[], $19::timestamptz[])`,
     values: [
-      [...lanes.keys()],
-      [...lanes.values()].map(({ position }) => position),
-      [...lanes.values()].map(toTimestamp),
-      answers.map(({ tenant }) => tenant),
-      answers.map(({ streamId }) => streamId),
-      answers.map(({ requestId }) => requestId),
-      answers.map(({ requestHash }) => requestHash),
-      answers.map(({ answer }) => Buffer.from(answer)),
-      answers.map(toTimestamp),
-      events.map(({ lane }) => lane),
-      events.map(({ position }) => position),
-      events.map(({ id }) => toUuid(id)),
-      events.map(({ tenant }) => tenant),
-      events.map(({ streamId }) => streamId),
-      events.map(({ version }) => version),
-      events.map(({ type }) => type),
-      events.map(({ data }) => data),
-      events.map(({ traceparent }) => traceparent ?? null),
-      events.map(toTimestamp),
+      integers([...lanes.keys()]),
+      integers([...lanes.values()].map(({ position }) => position)),
+      times([...lanes.values()].map(({ recordedAtMs }) => recordedAtMs)),
+      texts(answers.map(({ tenant }) => tenant)),
+      texts(answers.map(({ streamId }) => streamId)),
+      texts(answers.map(({ requestId }) => requestId)),
+      bytes(answers.map(({ requestHash }) => requestHash)),
+      bytes(answers.map(({ answer }) => answer)),
+      times(answers.map(({ recordedAtMs }) => recordedAtMs)),
+      integers(events.map(({ lane }) => lane)),
+      integers(events.map(({ position }) => position)),
+      words(events.map(({ id }) => toUuid(id))),
+      texts(events.map(({ tenant }) => tenant)),
+      texts(events.map(({ streamId }) => streamId)),
+      integers(events.map(({ version }) => version)),
+      texts(events.map(({ type }) => type)),
+      bytes(events.map(({ data }) => data)),
+      texts(events.map(({ traceparent }) => traceparent)),
+      times(events.map(({ recordedAtMs }) => recordedAtMs)),
     ],
   });
-}
-
-function toTimestamp({ recordedAtMs }: { readonly recordedAtMs: number }): string {
-  return new Date(recordedAtMs).toISOString();
 }

@@ -221,11 +221,15 @@ describe('a stop', () => {
   });
 
   test('cuts off what exceeds its time', async () => {
+    let signal: AbortSignal | undefined;
     const server = await startTestServer({
-      getInvoice: () => new Promise(() => undefined),
+      getInvoice(_request, context) {
+        ({ signal } = context);
+        return new Promise(() => undefined);
+      },
     });
     const client = createInvoiceClient(server.address);
-    const options = { timeoutMs };
+    const options = { timeoutMs: 60_000 };
     const stuck = expect(
       call(client.createInvoice, CreateInvoiceRequest.create(), options).then(() =>
         call(client.getInvoice, { invoiceId: 'a' }, options),
@@ -235,7 +239,10 @@ describe('a stop', () => {
     const beganMs = performance.now();
     await server.stop(100);
     expect(performance.now() - beganMs).toBeLessThan(1_000);
+    // Neither side waits for the deadline of the call.
     await stuck;
+    await expect.poll(() => signal?.aborted).toBe(true);
+    expect(performance.now() - beganMs).toBeLessThan(5_000);
   });
 
   test('ends the streams, so that their readers go elsewhere', async () => {

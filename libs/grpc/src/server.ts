@@ -78,8 +78,6 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.max_connection_age_ms': MAX_CONNECTION_AGE_MS,
-    // It would count every call for nobody.
-    'grpc.enable_channelz': 0,
   });
   const { log, monitoring = createMonitoring() } = options;
   const calls = createCalls({ log, monitoring });

@@ -65,7 +65,7 @@ export async function startInvoiceService(
     { schema: SCHEMA, lanes, requestIdRetentionMs },
   );
   cleanup.defer(() => store.stop());
-  store.onAppended(() => relay?.wake());
+  store.onCommitted(() => relay?.wake());
   showPositions(monitoring, pool, lanes);
   const service = createInvoiceService({ store, reader: createInvoiceReader(pool) });
   const server = await startGrpcServer({ address, services: [service], log, monitoring });

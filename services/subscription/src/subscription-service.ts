@@ -67,7 +67,7 @@ export async function startSubscriptionService(
   cleanup.defer(() => expiry.stop());
   const store = await openStore({ pool, secretBox, log, monitoring }, config, cleanup);
   const bell = createBell();
-  store.onAppended(() => bell.ring());
+  store.onCommitted(() => bell.ring());
   await hearOtherCopies({ bell, log }, config, cleanup);
 
   const reader = createEndpointReader({ pool, revisionPool });
@@ -99,7 +99,7 @@ export async function startSubscriptionService(
     address: server.address,
     revision: rememberRevision(
       () => reader.revision(),
-      (listener) => store.onAppended(listener),
+      (listener) => store.onCommitted(listener),
     ),
     stop: () => opened.disposeAsync(),
   };

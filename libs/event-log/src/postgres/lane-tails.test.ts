@@ -5,6 +5,7 @@ import { LaneTails } from './lane-tails.ts';
 
 const LANE = 3;
 const MANY_BYTES = 1_000_000;
+const LIMITS = { maxBytes: MANY_BYTES, maxAgeMs: 1_000 };
 
 test('what was told after the end of a lane is read from memory, with what stands before it', () => {
   const tails = followed(2);
@@ -17,14 +18,14 @@ test('what was told after the end of a lane is read from memory, with what stand
 });
 
 test('a lane that is empty can be followed from its beginning', () => {
-  const tails = new LaneTails(MANY_BYTES);
-  tails.reachedEnd({ lane: LANE, after: 0, predecessor: { kind: 'none' }, events: [] });
+  const tails = new LaneTails(LIMITS);
+  tails.reachedEnd({ lane: LANE, after: 0, predecessor: { kind: 'none' }, events: [] }, 0);
   tails.append([event(1)]);
   expect(read(tails, 0)).toEqual({ predecessor: { kind: 'none' }, positions: [1] });
 });
 
 test('the store is asked for a lane that was not read to its end, and for what came before', () => {
-  const tails = new LaneTails(MANY_BYTES);
+  const tails = new LaneTails(LIMITS);
   tails.append([event(3)]);
   expect(read(tails, 2)).toBeUndefined();
   const followedTails = followed(2);
@@ -36,17 +37,17 @@ test('the store is asked for a lane that was not read to its end, and for what c
 });
 
 test('an end is not believed when more was told while it was read', () => {
-  const tails = new LaneTails(MANY_BYTES);
+  const tails = new LaneTails(LIMITS);
   tails.append([event(3)]);
-  tails.reachedEnd(sliceTo(2));
+  tails.reachedEnd(sliceTo(2), 0);
   expect(read(tails, 2)).toBeUndefined();
-  tails.reachedEnd(sliceTo(3));
+  tails.reachedEnd(sliceTo(3), 0);
   expect(read(tails, 3)).toEqual({ predecessor: eventAt(3), positions: [] });
 });
 
 test('neither is one whose beginning is not there', () => {
-  const tails = new LaneTails(MANY_BYTES);
-  tails.reachedEnd({ lane: LANE, after: 7, predecessor: { kind: 'none' }, events: [] });
+  const tails = new LaneTails(LIMITS);
+  tails.reachedEnd({ lane: LANE, after: 7, predecessor: { kind: 'none' }, events: [] }, 0);
   expect(read(tails, 7)).toBeUndefined();
 });
 
@@ -66,17 +67,24 @@ test('a lane is read from the store again after a gap, and after a commit that w
   expect(read(unsure, 2)).toBeUndefined();
 });
 
+test('an end that was learned too long ago is not believed', () => {
+  const tails = followed(2);
+  tails.append([event(3)]);
+  expect(read(tails, 2, { nowMs: 999 })?.positions).toEqual([3]);
+  expect(read(tails, 2, { nowMs: 1_000 })).toBeUndefined();
+});
+
 test('one read brings as many events and bytes as were asked for, but one at least', () => {
   const tails = followed(0);
   tails.append([event(1, 100), event(2, 100), event(3, 100)]);
   expect(read(tails, 0, { limit: 2 })?.positions).toEqual([1, 2]);
-  expect(read(tails, 0, { bytes: 150 })?.positions).toEqual([1, 2]);
-  expect(read(tails, 0, { bytes: 1 })?.positions).toEqual([1]);
+  expect(read(tails, 0, { maxBytes: 150 })?.positions).toEqual([1, 2]);
+  expect(read(tails, 0, { maxBytes: 1 })?.positions).toEqual([1]);
 });
 
-test('beyond its bytes a lane is forgotten, and room is made by reading on', () => {
-  const tails = new LaneTails(2_000);
-  tails.reachedEnd(sliceTo(0));
+test('beyond its bytes all is forgotten, and room is made by reading on', () => {
+  const tails = new LaneTails({ ...LIMITS, maxBytes: 4_000 });
+  tails.reachedEnd(sliceTo(0), 0);
   for (let position = 1; position <= 100; position += 1) {
     tails.append([event(position, 1_000)]);
     expect(read(tails, position - 1)?.positions).toEqual([position]);
@@ -87,8 +95,8 @@ test('beyond its bytes a lane is forgotten, and room is made by reading on', () 
 
 /** Tails that know the end of the lane. */
 function followed(end: number): LaneTails {
-  const tails = new LaneTails(MANY_BYTES);
-  tails.reachedEnd(sliceTo(end));
+  const tails = new LaneTails(LIMITS);
+  tails.reachedEnd(sliceTo(end), 0);
   return tails;
 }
 
@@ -98,12 +106,18 @@ function sliceTo(end: number): LaneSlice {
     : { lane: LANE, after: end, predecessor: eventAt(end), events: [] };
 }
 
+interface ReadBounds {
+  readonly limit: number;
+  readonly maxBytes: number;
+  readonly nowMs: number;
+}
+
 function read(
   tails: LaneTails,
   after: number,
-  { limit = 100, bytes = MANY_BYTES }: { readonly limit?: number; readonly bytes?: number } = {},
+  { limit = 100, maxBytes = MANY_BYTES, nowMs = 0 }: Partial<ReadBounds> = {},
 ) {
-  const slice = tails.read({ lane: LANE, after, limit }, bytes);
+  const slice = tails.read({ lane: LANE, after, limit }, { maxBytes, nowMs });
   return (
     slice && {
       predecessor: slice.predecessor,

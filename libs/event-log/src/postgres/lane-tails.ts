@@ -7,52 +7,65 @@ const EVENT_BYTES = 512;
 
 /** The end of a lane. Everything after `after` that is in the store is in `records`. */
 interface LaneTail {
+  /** When the store itself said where the lane ends. */
+  readonly learnedAtMs: number;
   after: number;
   predecessor: Predecessor;
   records: LogRecord[];
 }
 
+/** How much is kept, and for how long it is believed. */
+export interface LaneTailLimits {
+  /** What all of it may take. Beyond it all lanes are read from the store again. */
+  readonly maxBytes: number;
+  /** A lane whose end was learned so long ago is read from the store again. */
+  readonly maxAgeMs: number;
+}
+
 /**
  * The ends of lanes, as they come from the bell of the process that appends, so that what was just
  * appended need not be read back. It takes a bell that reaches all: then a lane that was read to its end
- * grows by nothing but what the bell says.
+ * grows by nothing but what the bell says. From time to time the store itself must be asked all the same: a
+ * commit that was not answered may come through later than all that was said of it.
  */
 export class LaneTails {
   private readonly tails = new Map<number, LaneTail>();
   /** The last position of each lane of which the bell told. */
   private readonly told = new Map<number, number>();
-  private readonly maxBytes: number;
+  private readonly limits: LaneTailLimits;
   private sumBytes = 0;
 
-  /** @param maxBytes what all of it may take. Beyond it a lane is read from the store again. */
-  constructor(maxBytes: number) {
-    this.maxBytes = maxBytes;
+  constructor(limits: LaneTailLimits) {
+    this.limits = limits;
   }
 
   /** Takes in what the bell said. */
   append(appended: Appended): void {
-    if (appended === 'unknown') {
-      this.tails.clear();
-      this.sumBytes = 0;
-      return;
-    }
-    for (const event of appended) this.appendEvent(event);
+    if (appended === 'unknown') this.clear();
+    else for (const event of appended) this.appendEvent(event);
+    // Those that are read come back soon, and what nobody reads is not kept.
+    if (this.sumBytes > this.limits.maxBytes) this.clear();
   }
 
   /**
    * Answers a request from memory.
    *
+   * @param bounds.nowMs on the clock of `reachedEnd`.
    * @returns undefined when the store must be asked.
    */
-  read({ lane, after, limit }: LaneRequest, maxBytes: number): LaneSlice | undefined {
+  read(
+    { lane, after, limit }: LaneRequest,
+    { maxBytes, nowMs }: { readonly maxBytes: number; readonly nowMs: number },
+  ): LaneSlice | undefined {
     const tail = this.tails.get(lane);
-    if (tail === undefined || !this.moveTo(tail, after)) return undefined;
+    if (tail === undefined || nowMs - tail.learnedAtMs >= this.limits.maxAgeMs) return undefined;
+    if (!this.moveTo(tail, after)) return undefined;
     const { predecessor } = tail;
     return { lane, after, predecessor, events: takeFirst(tail.records, limit, maxBytes) };
   }
 
   /** Learns the end of a lane from the store: nothing came after this slice when it was read. */
-  reachedEnd({ lane, after, predecessor, events }: LaneSlice): void {
+  reachedEnd({ lane, after, predecessor, events }: LaneSlice, nowMs: number): void {
     const last = events.at(-1);
     const isSound = last !== undefined || after === 0 || predecessor.kind === 'event';
     const end = last?.position ?? after;
@@ -60,6 +73,7 @@ export class LaneTails {
     if (!isSound || (this.told.get(lane) ?? 0) > end) return;
     this.forget(lane);
     this.tails.set(lane, {
+      learnedAtMs: nowMs,
       after: end,
       predecessor: last === undefined ? predecessor : { kind: 'event', id: last.id },
       records: [],
@@ -74,7 +88,7 @@ export class LaneTails {
     const next = tail.after + tail.records.length + 1;
     // It was in the store already when the lane was read.
     if (position < next) return;
-    if (position > next || this.sumBytes > this.maxBytes) return this.forget(lane);
+    if (position > next) return this.forget(lane);
     tail.records.push({ ...event, offset: undefined });
     this.sumBytes += bytesOf(event);
   }
@@ -89,6 +103,11 @@ export class LaneTails {
     tail.after = after;
     tail.predecessor = { kind: 'event', id: dropped.at(-1)?.id ?? '' };
     return true;
+  }
+
+  private clear(): void {
+    this.tails.clear();
+    this.sumBytes = 0;
   }
 
   private forget(lane: number): void {

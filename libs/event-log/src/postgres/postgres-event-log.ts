@@ -44,9 +44,9 @@ export async function openPostgresEventLog(
   const pollEveryMs = options.pollEveryMs ?? DEFAULT_POLL_EVERY_MS;
   const maxReadBytes = options.maxReadBytes ?? DEFAULT_MAX_READ_BYTES;
   let closed = false;
-  let polledAtMs = -Infinity;
   const appended = createAlarm();
-  const tails = follows && bell?.reachesAll ? new LaneTails(MAX_TAIL_BYTES) : undefined;
+  const tailLimits = { maxBytes: MAX_TAIL_BYTES, maxAgeMs: pollEveryMs };
+  const tails = follows && bell?.reachesAll ? new LaneTails(tailLimits) : undefined;
   const stopListening = await hearAppends(deps, options, (added) => {
     tails?.append(added);
     appended.ring();
@@ -58,6 +58,7 @@ export async function openPostgresEventLog(
     signal: AbortSignal,
   ): Promise<LaneSlice[]> {
     if (requests.length === 0) return [];
+    const askedAtMs = performance.now();
     const result = await unlessAborted(
       signal,
       deps.pool.query<EventLogRow>({
@@ -74,7 +75,7 @@ export async function openPostgresEventLog(
     const slices = toSlices(requests, result.rows);
     for (const [index, slice] of slices.entries()) {
       const isCut = slice.events.length >= (requests[index]?.limit ?? 0);
-      if (!isCut && bytesOf(slice) < laneBytes) tails?.reachedEnd(slice);
+      if (!isCut && bytesOf(slice) < laneBytes) tails?.reachedEnd(slice, askedAtMs);
     }
     return slices;
   }
@@ -85,14 +86,8 @@ export async function openPostgresEventLog(
       signal.throwIfAborted();
       if (requests.length === 0) return [];
       const laneBytes = Math.ceil(maxReadBytes / requests.length);
-      // From time to time the store itself says what there is: a commit that was not answered may have
-      // come later than all that was said of it.
-      const nowMs = performance.now();
-      const isPollDue = nowMs - polledAtMs >= pollEveryMs;
-      if (isPollDue) polledAtMs = nowMs;
-      const known = requests.map((request) =>
-        isPollDue ? undefined : tails?.read(request, laneBytes),
-      );
+      const bounds = { maxBytes: laneBytes, nowMs: performance.now() };
+      const known = requests.map((request) => tails?.read(request, bounds));
       const unknown = requests.filter((_, index) => known[index] === undefined);
       const read = (await readStore(unknown, laneBytes, signal)).values();
       const slices = known.flatMap((slice) => slice ?? read.next().value ?? []);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
 import {
   checkSlice,
@@ -83,6 +83,9 @@ export function createEventReader(deps: {
   }
 
   async function step(signal: AbortSignal): Promise<void> {
+    // Nothing below need wait for anything outside: the rest of the process is to have its turn, and whoever
+    // appended is answered first.
+    await setImmediate();
     const wanted = loop.engine.readRequests();
     const requests = wanted.filter((request) => halted.mayRead(request));
     if (requests.length === 0) {

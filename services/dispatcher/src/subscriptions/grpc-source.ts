@@ -5,7 +5,7 @@ import type { SubscriptionSource } from './watch.ts';
 
 export type SubscriptionClient = GrpcClient<typeof subscriptionV1.SubscriptionServiceService>;
 
-/** The barrier asks again by itself: an answer that comes later is of no use. */
+/** The barrier asks again by itself: an answer that comes later is of no use. It holds in one process as well. */
 const REVISION_TIMEOUT_MS = 1_000;
 
 /** Makes the client of the subscription service. The caller closes it. */
@@ -26,11 +26,23 @@ export function createGrpcSource(
 ): SubscriptionSource {
   return {
     watch: (request, signal) => openStream(client.watch, request, { signal }),
-    currentRevision: async () => Number(await askRevision()),
+    currentRevision: async () => Number(await inTime(askRevision())),
   };
 }
 
 async function callForRevision(client: SubscriptionClient): Promise<bigint> {
   const { revision } = await call(client.getRevision, {}, { timeoutMs: REVISION_TIMEOUT_MS });
   return revision;
+}
+
+async function inTime<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new Error(`The revision was not known within ${REVISION_TIMEOUT_MS} ms`));
+  }, REVISION_TIMEOUT_MS);
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,4 +1,3 @@
-import type { Appended } from '@billhook/event-store';
 import type { Pool } from '@billhook/postgres';
 import { LANE, SCHEMA } from './migrations.ts';
 
@@ -13,29 +12,27 @@ export async function readRevision(pool: Pool): Promise<bigint> {
 }
 
 /**
- * Remembers the revision until something was appended. It is right only in a process that is the only one
- * to append: of what others append it does not hear.
+ * Remembers the revision until something is committed. It is right only in a process that is the only one
+ * to append: of what others append it does not hear. A commit that appends nothing counts as well. It may
+ * have found what a commit before it appended unheard, such as one that was not answered in time.
  *
- * @param onAppended has its listener called after each append, before anybody knows of it.
+ * @param onCommitted has its listener called after each commit, before anybody is answered.
  */
 export function rememberRevision(
   read: () => Promise<bigint>,
-  onAppended: (listener: (appended: Appended) => void) => void,
+  onCommitted: (listener: () => void) => void,
 ): () => Promise<bigint> {
   let known: bigint | undefined;
-  let appends = 0;
-  let isCertain = true;
-  onAppended((appended) => {
+  let commits = 0;
+  onCommitted(() => {
     known = undefined;
-    appends += 1;
-    // A commit that nobody answered may still be under way. A later append held the same lock after it.
-    isCertain = appended !== 'unknown';
+    commits += 1;
   });
   return async () => {
     if (known !== undefined) return known;
-    const before = appends;
+    const before = commits;
     const revision = await read();
-    if (isCertain && appends === before) known = revision;
+    if (commits === before) known = revision;
     return revision;
   };
 }
