@@ -80,7 +80,7 @@ export function createEventStore<Command extends Stream, Working, Answer>(
     // What comes in the same turn of the event loop shares a batch. And `running` is set by then,
     // also when everything that waits is refused at once.
     await setImmediate();
-    for (; queue.length > 0; await setImmediate()) {
+    while (queue.length > 0) {
       const batch = queue.takeBatch(Date.now());
       if (batch.length === 0) continue;
       const beganMs = performance.now();

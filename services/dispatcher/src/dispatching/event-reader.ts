@@ -83,16 +83,17 @@ export function createEventReader(deps: {
   }
 
   async function step(signal: AbortSignal): Promise<void> {
-    // Nothing below need wait for anything outside: the rest of the process is to have its turn, and whoever
-    // appended is answered first.
-    await setImmediate();
     const wanted = loop.engine.readRequests();
     const requests = wanted.filter((request) => halted.mayRead(request));
     if (requests.length === 0) {
       await sleep(FULL_PAUSE_MS, undefined, { signal });
       return;
     }
-    if ((await readOnce(requests, signal)) === 'some') return;
+    if ((await readOnce(requests, signal)) === 'some') {
+      // Nothing of it need have waited for anything outside: the rest of the process is to have its turn.
+      await setImmediate();
+      return;
+    }
     // A lane that had no room, or was gained since, may have something that nobody announces any more.
     const isWhole = wanted.length === loop.engine.lanes().length;
     await eventLog.waitForMore(signal, isWhole ? IDLE_READ_EVERY_MS : FULL_PAUSE_MS);
