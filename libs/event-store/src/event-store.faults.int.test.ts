@@ -143,15 +143,15 @@ test.each([
 test('whoever listens hears of an event before it is answered, also when a batch is split', async () => {
   await withStore(async (store) => {
     const heard = listenTo(store);
-    const streams = Array.from({ length: 8 }, (_, index) => `${streamId}-${index}`);
-    const calls = streams.map(async (stream) => {
+    const neighbours = Array.from({ length: 8 }, (_, index) => `${streamId}-${index}`);
+    const calls = neighbours.map(async (stream) => {
       await add(store, 'split', stream);
       expect(heard).toContain(stream);
     });
     const refused = refusalOf(add(store, 'U+0000: \0'));
     await Promise.all(calls);
     await refused;
-    expect(heard.toSorted()).toEqual(streams);
+    expect(heard.toSorted()).toEqual(neighbours);
   });
 });
 
