@@ -14,10 +14,7 @@ import { formatTable } from './measuring/table.ts';
 import { measureLanes } from './lanes.ts';
 import { measureMutations } from './mutations.ts';
 import { measureNeighbours } from './neighbours.ts';
-import { measureEndpoints } from './scale/endpoints.ts';
-import { measureHistory } from './scale/history.ts';
-import { measureProcesses } from './scale/processes.ts';
-import { measureScale } from './scale/scale.ts';
+import { scaleBenchmarks } from './scale/scale.ts';
 import { measureStart } from './start.ts';
 import { measureThroughput } from './throughput.ts';
 
@@ -28,11 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'end-to-end': measureEndToEnd,
   neighbours: measureNeighbours,
   backlog: measureBacklog,
-  scale: measureScale,
-  // Its parts by themselves: all of it takes long.
-  'scale-processes': async (run) => [await measureProcesses(run)],
-  'scale-history': async (run) => [await measureHistory(run)],
-  'scale-endpoints': async (run) => [await measureEndpoints(run)],
+  ...scaleBenchmarks,
   start: measureStart,
   lanes: measureLanes,
 };
