@@ -25,10 +25,12 @@ export async function preloadHistory(
     await client.query(unhurried(INSERT_ATTEMPTS, values));
     await client.query(unhurried(MOVE_PROGRESS));
   });
-  // As it would have been done on the way; and written before anything is measured.
-  for (const text of ['vacuum analyze invoice.event', 'analyze dispatcher.attempt', 'checkpoint']) {
-    await pool.query(unhurried(text));
+  // As it would have been done on the way; and written before anything is measured. What is not vacuumed here
+  // would be by itself meanwhile.
+  for (const table of ['invoice.event', 'invoice.invoice', 'dispatcher.attempt']) {
+    await pool.query(unhurried(`vacuum analyze ${table}`));
   }
+  await pool.query(unhurried('checkpoint'));
 }
 
 const INSERT_ATTEMPTS = `
