@@ -17,13 +17,13 @@ import { formatStorage } from './storage.ts';
 export interface KafkaBrokerOptions {
   /** Everything of the broker is kept here; it is made if it is missing. */
   readonly folder: string;
-  /** The port of loopback on which it listens; a free one by default. */
+  /** The port of loopback on which it listens. By default one that is free at the first start. */
   readonly port?: number;
 }
 
-/** A broker on loopback, in a process of its own. Its port and data stay from start to start. */
+/** A broker on loopback, in a process of its own. Its port and data stay from the first start on. */
 export interface KafkaBroker {
-  /** `host:port`, for `BILLHOOK_KAFKA_BROKERS`. */
+  /** `host:port`, for `BILLHOOK_KAFKA_BROKERS`. It is known for good once the broker has started. */
   readonly brokers: string;
   /** The process id while it runs. */
   readonly pid: number | undefined;
@@ -60,11 +60,11 @@ export async function createKafkaBroker(options: KafkaBrokerOptions): Promise<Ka
   const classpath = join(await fetchJars(), '*');
   await mkdir(options.folder, { recursive: true });
   const files = brokerFiles(await realpath(options.folder));
-  const port = options.port ?? (await findFreePort());
+  const place = { files, port: options.port ?? (await findFreePort()) };
   await formatStorage(files, classpath);
   const java = ['java', ...JVM_FLAGS, '-cp', classpath, 'kafka.Kafka', files.properties];
   const command = (await hasSetpriv()) ? ['setpriv', '--pdeathsig', 'KILL', ...java] : java;
-  return brokerOf({ files, port, command });
+  return brokerOf({ ...place, command }, { mayMove: options.port === undefined });
 }
 
 interface BrokerPlace {
@@ -73,7 +73,13 @@ interface BrokerPlace {
   readonly command: readonly string[];
 }
 
-function brokerOf(place: BrokerPlace): KafkaBroker {
+/** Until Java listens on a port that was free, others may take it: so often another one is tried. */
+const MOST_PORTS = 3;
+const PORT_TAKEN = /Address already in use/;
+
+function brokerOf(chosen: BrokerPlace, { mayMove }: { readonly mayMove: boolean }): KafkaBroker {
+  let place = chosen;
+  let portsLeft = mayMove ? MOST_PORTS : 1;
   let started: ChildProcess | undefined;
   const running = (): ChildProcess | undefined =>
     started !== undefined && !hasEnded(started) ? started : undefined;
@@ -88,40 +94,55 @@ function brokerOf(place: BrokerPlace): KafkaBroker {
     clearTimeout(timer);
   }
 
+  /** Returns false when somebody else has its port, and it may have another one. */
+  async function startHere(): Promise<boolean> {
+    if (!(await isFree(place.port))) {
+      if (portsLeft > 1) return false;
+      throw new EmbeddedKafkaError(
+        `Kafka cannot listen on 127.0.0.1:${place.port}: end what does, or choose another port.`,
+      );
+    }
+    const logStart = await sizeOf(place.files.log);
+    started = await launch(place);
+    try {
+      await waitUntilReady(started, place.port);
+      return true;
+    } catch (cause) {
+      await end('SIGKILL');
+      const said = await readLog(place.files.log, logStart);
+      if (portsLeft > 1 && PORT_TAKEN.test(said)) return false;
+      throw new EmbeddedKafkaError(`Kafka did not start on ${place.files.folder}: ${said}`, {
+        cause,
+      });
+    }
+  }
+
   return {
-    brokers: `127.0.0.1:${place.port}`,
+    get brokers() {
+      return `127.0.0.1:${place.port}`;
+    },
     get pid() {
       return running()?.pid;
     },
     async start() {
-      await expectFree(place);
-      const logStart = await sizeOf(place.files.log);
-      started = await launch(place);
-      try {
-        await waitUntilReady(started, place.port);
-      } catch (cause) {
-        await end('SIGKILL');
-        const said = await readLog(place.files.log, logStart);
-        throw new EmbeddedKafkaError(`Kafka did not start on ${place.files.folder}: ${said}`, {
-          cause,
-        });
+      await expectStopped(place);
+      while (!(await startHere())) {
+        portsLeft -= 1;
+        place = { ...place, port: await findFreePort() };
       }
+      // Those who use it know where it is from now on.
+      portsLeft = 1;
     },
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
 }
 
-async function expectFree({ files, port }: BrokerPlace): Promise<void> {
+async function expectStopped({ files }: BrokerPlace): Promise<void> {
   const pid = await findRunning(files);
   if (pid !== undefined) {
     throw new EmbeddedKafkaError(
       `A Kafka broker with process id ${pid} runs on ${files.folder} already: end it first.`,
-    );
-  }
-  if (!(await isFree(port))) {
-    throw new EmbeddedKafkaError(
-      `Kafka cannot listen on 127.0.0.1:${port}: end what does, or choose another port.`,
     );
   }
 }
