@@ -97,8 +97,8 @@ export function createEventStore<Command extends Stream, Working, Answer>(
   async function gather(answered: number, tookMs: number): Promise<void> {
     const { maxBatchCommands, maxBatchBytes } = queue.limits;
     const expected = Math.min(answered + queue.length, maxBatchCommands);
-    if (expected > 1 && queue.bytes < maxBatchBytes && !stopped)
-      await queue.reaches(expected, Math.min(tookMs, LONGEST_GATHER_MS));
+    if (expected === 1 || queue.bytes >= maxBatchBytes || stopped) return;
+    await queue.reaches(expected, Math.min(tookMs, LONGEST_GATHER_MS));
   }
 
   return {

@@ -5,7 +5,7 @@ import type { SubscriptionSource } from './watch.ts';
 
 export type SubscriptionClient = GrpcClient<typeof subscriptionV1.SubscriptionServiceService>;
 
-/** The barrier asks again by itself: an answer that comes later is of no use. It holds in one process as well. */
+/** The barrier asks again by itself: an answer that comes later is of no use. */
 const REVISION_TIMEOUT_MS = 1_000;
 
 /** Makes the client of the subscription service. The caller closes it. */
@@ -18,15 +18,16 @@ export function createSubscriptionClient(target: string): SubscriptionClient {
 /**
  * The set of endpoints, as the subscription service gives it.
  *
- * @param askRevision asks for the revision; a call of the service unless given.
+ * @param askInProcess asks for the revision in this process; the service is called unless it is given.
  */
 export function createGrpcSource(
   client: SubscriptionClient,
-  askRevision = () => callForRevision(client),
+  askInProcess?: () => Promise<bigint>,
 ): SubscriptionSource {
+  const ask = () => (askInProcess === undefined ? callForRevision(client) : inTime(askInProcess()));
   return {
     watch: (request, signal) => openStream(client.watch, request, { signal }),
-    currentRevision: async () => Number(await inTime(askRevision())),
+    currentRevision: async () => Number(await ask()),
   };
 }
 
@@ -35,6 +36,7 @@ async function callForRevision(client: SubscriptionClient): Promise<bigint> {
   return revision;
 }
 
+/** Gives an answer the deadline that a call has by itself. */
 async function inTime<Answer>(asked: Promise<Answer>): Promise<Answer> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
