@@ -255,3 +255,25 @@ test('a backlog of ten thousand endpoints is drained as fast as they take it', (
   // As many as one in flight at a time can be answered, give or take.
   expect(world.sentOf('one')).toBeGreaterThan(50_000);
 });
+
+test('rows are claimed only as long as what became of others can be recorded', () => {
+  const limits = { maxUnrecorded: 1 };
+  const engine = new Engine(optionsOf({ view: viewOf, limits }));
+  const at = (ms: number): Now => ({ wallMs: ms, monotonicMs: ms });
+  engine.leaseExtended(Infinity, at(0));
+  const parked = [{ endpointId: 'ep_0', rows: 1, nextDueAtMs: 1 }];
+  engine.laneGained(gainedLane(0, { progress: 5, parked }), at(0));
+  engine.eventsRead(
+    [{ lane: 0, epoch: 1, events: [{ event: eventAt(6), endpoints: [viewOf('ep_1')] }] }],
+    at(0),
+  );
+  const [send] = engine.takeEffects().filter((effect) => effect.kind === 'send');
+  if (send === undefined) throw new Error('nothing was sent');
+  const outcome = { kind: 'delivered', status: 200, durationMs: 1 } as const;
+  engine.answered({ delivery: send.delivery, outcome }, at(1));
+  engine.tick(at(2));
+  expect(engine.takeEffects()).toEqual([]);
+  engine.tick(at(100));
+  engine.tick(at(101));
+  expect(engine.takeEffects().map(({ kind }) => kind)).toEqual(['record', 'claim']);
+});

@@ -16,7 +16,9 @@ export function claimDue(state: EngineState, now: Now): void {
   for (const endpointLane of state.dueTimes.takeDue(now.wallMs)) noteDue(state, endpointLane);
   if (state.claimUnderWay || state.claimable.size === 0) return;
   if (claimsLeft(state) <= 0 || isExpiring(state)) return;
-  const { maxClaims, maxClaimedRows } = state.options.limits;
+  const { maxClaims, maxClaimedRows, maxUnrecorded } = state.options.limits;
+  // Rows can still be read while nothing can be written, as when a disk is full.
+  if (state.unrecorded >= maxUnrecorded) return;
   const drafted: DraftedClaims = { claims: [], rows: 0 };
   let left = Math.min(state.claimable.size, LOOK_AT_MOST);
   for (const endpoint of state.claimable) {

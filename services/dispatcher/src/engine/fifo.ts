@@ -1,5 +1,8 @@
-/** Room of removed items is given up once they are this many and more than half of the array. */
-const COMPACT_AT = 64;
+/**
+ * Room of removed items is given up once they are this many and more than half of the array. Most queues
+ * hold an item or two at a time: these need no new array for each.
+ */
+const COMPACT_AT = 16;
 
 /** A queue whose both ends cost constant time. It keeps nothing alive that was removed. */
 export class Fifo<Item> {
@@ -19,13 +22,20 @@ export class Fifo<Item> {
     return this.items[this.head];
   }
 
+  /** All of them, the next one first. */
+  *[Symbol.iterator](): Generator<Item> {
+    for (let index = this.head; index < this.items.length; index += 1) {
+      const item = this.items[index];
+      if (item !== undefined) yield item;
+    }
+  }
+
   shift(): Item | undefined {
     if (this.length === 0) return undefined;
     const item = this.items[this.head];
     this.items[this.head] = undefined;
     this.head += 1;
-    if (this.length === 0) this.clear();
-    else if (this.head >= COMPACT_AT && this.head * 2 > this.items.length) {
+    if (this.head >= COMPACT_AT && this.head * 2 > this.items.length) {
       this.items = this.items.slice(this.head);
       this.head = 0;
     }

@@ -24,6 +24,11 @@ export interface EngineLimits {
   readonly maxQueuedMs: number;
   /** So many may be queued in any case. */
   readonly minQueued: number;
+  /**
+   * Queued deliveries that wait for nothing but their turn; beyond it nothing is read. A read brings so many
+   * at most: more of them would not leave sooner, and cost more the longer they stay in memory.
+   */
+  readonly maxReady: number;
   /** Events above progress in one lane; beyond it the lane is not read. */
   readonly maxWindowEvents: number;
   /** Events read of one lane at a time. */
@@ -78,6 +83,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxHeldBytes: 64 * 1024 * 1024,
   maxQueuedMs: 300,
   minQueued: 1_000,
+  maxReady: 512,
   maxWindowEvents: 2_000,
   maxReadEvents: 256,
   maxUnrecorded: 10_000,

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import type { Now } from './effect.ts';
 import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
@@ -26,8 +26,8 @@ function limitsOf(engine: Engine): number[] {
   return engine.readRequests().map(({ limit }) => limit);
 }
 
-test('lanes share what may be queued', () => {
-  const share = DEFAULT_LIMITS.minQueued / LANES;
+test('lanes share what may be read at once', () => {
+  const share = DEFAULT_LIMITS.maxReady / LANES;
   expect(limitsOf(startEngine())).toEqual(Array.from({ length: LANES }, () => share));
 });
 
@@ -43,4 +43,45 @@ test('more are read again when only few endpoints match', () => {
   const [limit = 0] = limitsOf(engine);
   for (let position = 2; position <= 50; position += 1) read(engine, position, 1);
   expect(limitsOf(engine)[0]).toBeGreaterThan(20 * limit);
+});
+
+describe('what waits for nothing but its turn', () => {
+  const SENDS = 4;
+  const READY = 8;
+  const limits = { maxInFlight: SENDS, maxReady: READY, maxReadEvents: 1_000 };
+
+  /** An engine with one lane, in which an endpoint has answered fast. */
+  function startSending(maxInFlight: number): Engine {
+    const view = (endpointId: string) => viewOf(endpointId, { maxInFlight });
+    const engine = new Engine(optionsOf({ view, limits }));
+    engine.leaseExtended(Infinity, NOW);
+    engine.laneGained(gainedLane(0), NOW);
+    readMore(engine, 1);
+    for (const effect of engine.takeEffects()) {
+      if (effect.kind !== 'send') continue;
+      const outcome = { kind: 'delivered', status: 200, durationMs: 1 } as const;
+      engine.answered({ delivery: effect.delivery, outcome }, NOW);
+    }
+    return engine;
+  }
+
+  function readMore(engine: Engine, events: number): void {
+    for (let nth = 0; nth < events; nth += 1) {
+      read(engine, (engine.lanes()[0]?.readPosition ?? 0) + 1, 1);
+    }
+  }
+
+  test('lets no more be read until half of it is sent', () => {
+    const engine = startSending(2 * SENDS);
+    readMore(engine, SENDS + READY / 2);
+    expect(limitsOf(engine)).toEqual([READY / 2]);
+    readMore(engine, 1);
+    expect(limitsOf(engine)).toEqual([]);
+  });
+
+  test('is not what waits for answers of its own endpoint', () => {
+    const engine = startSending(SENDS - 1);
+    readMore(engine, SENDS + READY);
+    expect(limitsOf(engine)).toEqual([READY]);
+  });
 });

@@ -5,6 +5,7 @@ import type { EndpointView } from './endpoint.ts';
 import { moveCursor, mustKeepCursor } from './cursors.ts';
 import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
+import { roomToSend } from './scheduling.ts';
 import {
   endpointLaneOf,
   hold,
@@ -34,7 +35,7 @@ const FAN_OUT_WEIGHT = 0.1;
 /** Says what to read next: lanes that have room, each from where its window stands. */
 export function readRequests(state: EngineState): ReadRequest[] {
   const { limits } = state.options;
-  const toQueue = roomToQueue(state);
+  const toQueue = Math.min(roomToQueue(state), roomToSend(state));
   if (isFull(state) || toQueue <= 0 || state.unrecorded >= limits.maxUnrecorded) return [];
   const windows = [...state.windows.values()].filter(({ phase, entries }) => {
     return phase === 'owned' && entries.length < limits.maxWindowEvents;

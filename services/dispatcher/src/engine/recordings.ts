@@ -130,8 +130,9 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   }
   countRows(state, lane, now);
   for (const { endpointId, rows } of lane.result.listed) {
-    const endpointLane = endpointLaneOf(state, endpointId, window);
-    if (endpointLane.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
+    // It may have been unregistered, and forgotten, since its rows were listed.
+    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    if (endpointLane?.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
     if (endpointLane.cursor !== undefined) continue;
     if (rows.length > Math.max(0, blockedPairsLeft(state))) continue;
     stopLagging(endpointLane, rows);

@@ -47,6 +47,29 @@ export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
   return undefined;
 }
 
+/**
+ * Says how many deliveries may be read so that those who can take more have enough: fast endpoints below
+ * their limits, that wait for others to end. What slow ones have queued does not count, nor what waits for
+ * answers of its own endpoint, nor claimed rows: what is read is not to wait for these.
+ */
+export function roomToSend(state: EngineState): number {
+  const { maxReady } = state.options.limits;
+  let room = maxReady;
+  for (const endpoint of waitingForTurn(state)) {
+    if (endpoint.speed !== 'fast' || endpoint.inFlight >= sendLimit(endpoint)) continue;
+    room -= Math.max(0, endpoint.queued - endpoint.claimed);
+    // A few at a time would cost a read each.
+    if (room < maxReady / 2) return 0;
+  }
+  return room;
+}
+
+function* waitingForTurn({ turns, crowded, overShare }: EngineState): Generator<Endpoint> {
+  for (const tenant of turns) yield* tenant.turns;
+  for (const tenant of crowded) yield* tenant.turns;
+  yield* overShare;
+}
+
 function nextReady(state: EngineState, { turns }: Tenant, now: Now): Endpoint | undefined {
   for (let endpoint = turns.next(); endpoint !== undefined; endpoint = turns.next()) {
     if (isReady(state, endpoint, now)) return endpoint;

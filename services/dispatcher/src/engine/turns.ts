@@ -33,6 +33,11 @@ export class Turns<Taker extends TurnTaker> {
     this.ring.push(taker);
   }
 
+  /** All of them, who comes next first. */
+  [Symbol.iterator](): Iterator<Taker> {
+    return this.ring[Symbol.iterator]();
+  }
+
   /** Says whose turn it is; undefined when nobody is there. */
   next(): Taker | undefined {
     for (let taker = this.ring.first(); taker !== undefined; taker = this.ring.first()) {

@@ -47,6 +47,7 @@ export const SMALL_LIMITS: EngineLimits = {
   maxReadEvents: 7,
   maxHeld: 200,
   minQueued: 40,
+  maxReady: 8,
   maxClaims: 3,
   expireEveryMs: 2_000,
   maxListed: 2,

@@ -189,6 +189,7 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
     { maxInFlightPerEndpoint: 2 },
+    { maxReady: 1 },
     { maxBlockedPairs: 1 },
     { maxBlockedPairsInAll: 3 },
     { maxBlockedPairs: 50, maxBlockedPairsInAll: 30 },
