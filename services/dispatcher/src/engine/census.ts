@@ -1,6 +1,7 @@
 import type { Now } from './effect.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
+import { countReady } from './scheduling.ts';
 import { roomToQueue, type EngineState } from './state.ts';
 
 /** How much the engine holds, and how endpoints and lanes stand. */
@@ -13,6 +14,8 @@ export interface EngineCensus {
   readonly queued: number;
   /** How many may be queued at the present pace before no more is read. */
   readonly queuedLimit: number;
+  /** Those among them that wait for nothing but their turn. */
+  readonly ready: number;
   /** Claimed rows that wait to be sent. */
   readonly claimed: number;
   readonly claimedBytes: number;
@@ -60,6 +63,7 @@ export function takeCensus(state: EngineState, now: Now): EngineCensus {
     inFlightToOrigin: most(origins.map((origin) => origin.inFlight)),
     queued,
     queuedLimit: queued + roomToQueue(state),
+    ready: countReady(state),
     claimed,
     claimedBytes,
     held,

@@ -48,20 +48,28 @@ export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
 }
 
 /**
- * Says how many deliveries may be read so that those who can take more have enough: fast endpoints below
- * their limits, that wait for others to end. What slow ones have queued does not count, nor what waits for
- * answers of its own endpoint, nor claimed rows: what is read is not to wait for these.
+ * Counts the deliveries that wait for nothing but their turn: those of fast endpoints below their limits. What
+ * slow ones have queued does not count, nor what waits for answers of its own endpoint, nor claimed rows: what
+ * is read is not to wait for these.
+ *
+ * @param enough beyond so many it counts no further.
  */
-export function roomToSend(state: EngineState): number {
-  const { maxReady } = state.options.limits;
-  let room = maxReady;
+export function countReady(state: EngineState, enough = Infinity): number {
+  let ready = 0;
   for (const endpoint of waitingForTurn(state)) {
     if (endpoint.speed !== 'fast' || endpoint.inFlight >= sendLimit(endpoint)) continue;
-    room -= Math.max(0, endpoint.queued - endpoint.claimed);
-    // A few at a time would cost a read each.
-    if (room < maxReady / 2) return 0;
+    ready += Math.max(0, endpoint.queued - endpoint.claimed);
+    if (ready > enough) break;
   }
-  return room;
+  return ready;
+}
+
+/** Says how many more deliveries may be read for those who can send them at once. */
+export function roomToSend(state: EngineState): number {
+  const { maxReady } = state.options.limits;
+  const ready = countReady(state, maxReady / 2);
+  // A few at a time would cost a read each.
+  return ready > maxReady / 2 ? 0 : maxReady - ready;
 }
 
 function* waitingForTurn({ turns, crowded, overShare }: EngineState): Generator<Endpoint> {

@@ -90,6 +90,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       read: ({ census }) => census.queuedLimit,
     },
     {
+      name: 'billhook_dispatcher_ready',
+      help: 'Those among the queued that wait for nothing but their turn.',
+      read: ({ census }) => census.ready,
+    },
+    {
+      name: 'billhook_dispatcher_ready_limit',
+      help: 'With more than half as many of these nothing is read, and a read brings no more than so many.',
+      read: () => limits.maxReady,
+    },
+    {
       name: 'billhook_dispatcher_claimed',
       help: 'Parked deliveries that were taken up and wait in memory for their turn to be sent.',
       read: ({ census }) => census.claimed,
