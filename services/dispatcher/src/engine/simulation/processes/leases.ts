@@ -180,6 +180,8 @@ export class SimulatedLeases {
           process,
           run: () => {
             if (!this.isLoading(process, lane, epoch)) return undefined;
+            // Its engine was told to give up what it has, and would keep what it gets after that.
+            if (process.isStopping) return this.release(process, lane, epoch);
             process.loading.delete(lane);
             if (gained === undefined) return this.refused(process, lane, epoch);
             return process.input(`gains lane ${lane} epoch ${epoch}`, (engine, now) => {
