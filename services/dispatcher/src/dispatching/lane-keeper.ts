@@ -17,7 +17,7 @@ const LOADS_AT_A_TIME = 4;
 export interface LaneKeeper {
   /** To be told of gained, revoked and lost lanes. */
   readonly holder: LaneHolder;
-  /** Ends what is being loaded. From now on the engine itself gives its lanes up. */
+  /** Gives up what is being loaded. From now on the engine itself gives its lanes up. */
   stop(): void;
 }
 
@@ -35,7 +35,7 @@ export function createLaneKeeper(deps: {
   readonly log: Log;
 }): LaneKeeper {
   const { pool, leases, barrier, loop, log } = deps;
-  const loading = new Map<number, AbortController>();
+  const loading = new Map<number, { readonly epoch: number; readonly abort: AbortController }>();
   const lastLoads: Promise<unknown>[] = [];
   let stopped = false;
 
@@ -79,8 +79,7 @@ export function createLaneKeeper(deps: {
 
   /** Returns true when the lane was only being loaded: the engine does not have it. */
   function cancelLoading(lane: number): boolean {
-    const abort = loading.get(lane);
-    abort?.abort();
+    loading.get(lane)?.abort.abort();
     return loading.delete(lane);
   }
 
@@ -90,7 +89,7 @@ export function createLaneKeeper(deps: {
         cancelLoading(lane);
         if (stopped) return leases.release(lane, epoch);
         const abort = new AbortController();
-        loading.set(lane, abort);
+        loading.set(lane, { epoch, abort });
         void load(lane, epoch, abort.signal);
         return undefined;
       },
@@ -105,7 +104,11 @@ export function createLaneKeeper(deps: {
     },
     stop() {
       stopped = true;
-      for (const lane of loading.keys()) cancelLoading(lane);
+      for (const [lane, { epoch }] of loading) {
+        cancelLoading(lane);
+        // Another process need not wait until all that this one has is recorded.
+        leases.release(lane, epoch);
+      }
     },
   };
 }
