@@ -256,10 +256,13 @@ test('a backlog of ten thousand endpoints is drained as fast as they take it', (
   expect(world.sentOf('one')).toBeGreaterThan(50_000);
 });
 
+function at(ms: number): Now {
+  return { wallMs: ms, monotonicMs: ms };
+}
+
 test('rows are claimed only as long as what became of others can be recorded', () => {
   const limits = { maxUnrecorded: 1 };
   const engine = new Engine(optionsOf({ view: viewOf, limits }));
-  const at = (ms: number): Now => ({ wallMs: ms, monotonicMs: ms });
   engine.leaseExtended(Infinity, at(0));
   const parked = [{ endpointId: 'ep_0', rows: 1, nextDueAtMs: 1 }];
   engine.laneGained(gainedLane(0, { progress: 5, parked }), at(0));

@@ -22,6 +22,13 @@ function read(engine: Engine, position: number, endpoints: number): void {
   engine.eventsRead([{ lane: 0, epoch: 1, events: [{ event, endpoints: matched }] }], NOW);
 }
 
+/** Takes in the next events of the first lane, each of which one endpoint matches. */
+function readMore(engine: Engine, events: number): void {
+  for (let nth = 0; nth < events; nth += 1) {
+    read(engine, (engine.lanes()[0]?.readPosition ?? 0) + 1, 1);
+  }
+}
+
 function limitsOf(engine: Engine): number[] {
   return engine.readRequests().map(({ limit }) => limit);
 }
@@ -63,12 +70,6 @@ describe('what waits for nothing but its turn', () => {
       engine.answered({ delivery: effect.delivery, outcome }, NOW);
     }
     return engine;
-  }
-
-  function readMore(engine: Engine, events: number): void {
-    for (let nth = 0; nth < events; nth += 1) {
-      read(engine, (engine.lanes()[0]?.readPosition ?? 0) + 1, 1);
-    }
   }
 
   test('lets no more be read until half of it is sent', () => {
