@@ -1,6 +1,6 @@
 /**
- * Room of removed items is given up once they are this many and more than half of the array. Most queues
- * hold an item or two at a time: these need no new array for each.
+ * Room of removed items is given up once they are this many and more than half of the array. A ring of turns
+ * often holds an item or two, which need no new array for each turn.
  */
 const COMPACT_AT = 16;
 

@@ -22,6 +22,15 @@ function read(engine: Engine, position: number, endpoints: number): void {
   engine.eventsRead([{ lane: 0, epoch: 1, events: [{ event, endpoints: matched }] }], NOW);
 }
 
+/** Everything that was sent is accepted at once. */
+function answerAll(engine: Engine): void {
+  for (const effect of engine.takeEffects()) {
+    if (effect.kind !== 'send') continue;
+    const outcome = { kind: 'delivered', status: 200, durationMs: 1 } as const;
+    engine.answered({ delivery: effect.delivery, outcome }, NOW);
+  }
+}
+
 /** Takes in the next events of the first lane, each of which one endpoint matches. */
 function readMore(engine: Engine, events: number): void {
   for (let nth = 0; nth < events; nth += 1) {
@@ -64,11 +73,7 @@ describe('what waits for nothing but its turn', () => {
     engine.leaseExtended(Infinity, NOW);
     engine.laneGained(gainedLane(0), NOW);
     readMore(engine, 1);
-    for (const effect of engine.takeEffects()) {
-      if (effect.kind !== 'send') continue;
-      const outcome = { kind: 'delivered', status: 200, durationMs: 1 } as const;
-      engine.answered({ delivery: effect.delivery, outcome }, NOW);
-    }
+    answerAll(engine);
     return engine;
   }
 
@@ -84,5 +89,26 @@ describe('what waits for nothing but its turn', () => {
     const engine = startSending(SENDS - 1);
     readMore(engine, SENDS + READY);
     expect(limitsOf(engine)).toEqual([READY]);
+  });
+
+  test('is not what waits for a tenant whose endpoints all begin to hang', () => {
+    const view = (endpointId: string) => viewOf(endpointId, { tenant: endpointId.slice(0, 3) });
+    const engine = new Engine(optionsOf({ view, limits: { ...limits, maxReadEvents: READY } }));
+    engine.leaseExtended(Infinity, NOW);
+    engine.laneGained(gainedLane(0), NOW);
+    const readFor = (endpointIds: readonly string[]) => {
+      const position = (engine.lanes()[0]?.readPosition ?? 0) + 1;
+      const events = [{ event: eventAt(position), endpoints: endpointIds.map(view) }];
+      engine.eventsRead([{ lane: 0, epoch: 1, events }], NOW);
+    };
+    const hanging = ['one1', 'one2', 'one3'];
+    for (const endpointId of [...hanging, 'two1']) {
+      readFor([endpointId]);
+      answerAll(engine);
+    }
+    readFor(['two1']);
+    for (let nth = 0; nth < READY; nth += 1) readFor(hanging);
+    expect(engine.census(NOW).queued).toBeGreaterThan(READY);
+    expect(engine.readRequests()).toHaveLength(1);
   });
 });

@@ -48,18 +48,20 @@ export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
 }
 
 /**
- * Counts the deliveries that wait for nothing but their turn: those of fast endpoints below their limits. What
- * slow ones have queued does not count, nor what waits for answers of its own endpoint, nor claimed rows: what
- * is read is not to wait for these.
+ * Counts the deliveries that wait for nothing but their turn: those of fast endpoints below their limits, while
+ * all sends that may be under way are. Who has its share does not count, nor do claimed rows: it may have begun
+ * to hang, and nobody else is to wait for that.
  *
  * @param enough beyond so many it counts no further.
  */
 export function countReady(state: EngineState, enough = Infinity): number {
   let ready = 0;
-  for (const endpoint of waitingForTurn(state)) {
-    if (endpoint.speed !== 'fast' || endpoint.inFlight >= sendLimit(endpoint)) continue;
-    ready += Math.max(0, endpoint.queued - endpoint.claimed);
-    if (ready > enough) break;
+  for (const tenant of state.turns) {
+    for (const endpoint of tenant.turns) {
+      if (endpoint.speed !== 'fast' || endpoint.inFlight >= sendLimit(endpoint)) continue;
+      ready += Math.max(0, endpoint.queued - endpoint.claimed);
+      if (ready > enough) return ready;
+    }
   }
   return ready;
 }
@@ -70,12 +72,6 @@ export function roomToSend(state: EngineState): number {
   const ready = countReady(state, maxReady / 2);
   // A few at a time would cost a read each.
   return ready > maxReady / 2 ? 0 : maxReady - ready;
-}
-
-function* waitingForTurn({ turns, crowded, overShare }: EngineState): Generator<Endpoint> {
-  for (const tenant of turns) yield* tenant.turns;
-  for (const tenant of crowded) yield* tenant.turns;
-  yield* overShare;
 }
 
 function nextReady(state: EngineState, { turns }: Tenant, now: Now): Endpoint | undefined {
