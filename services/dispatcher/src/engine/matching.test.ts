@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Now } from './effect.ts';
+import type { EndpointView } from './endpoint.ts';
 import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
 import { Engine } from './engine.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -20,6 +21,11 @@ function read(engine: Engine, position: number, endpoints: number): void {
   const event = eventAt(position);
   const matched = Array.from({ length: endpoints }, (_, nth) => viewOf(`ep_${nth}`));
   engine.eventsRead([{ lane: 0, epoch: 1, events: [{ event, endpoints: matched }] }], NOW);
+}
+
+/** An endpoint whose id begins with its tenant's. */
+function ofOwnTenant(endpointId: string): EndpointView {
+  return viewOf(endpointId, { tenant: endpointId.slice(0, 3) });
 }
 
 /** Everything that was sent is accepted at once. */
@@ -92,13 +98,14 @@ describe('what waits for nothing but its turn', () => {
   });
 
   test('is not what waits for a tenant whose endpoints all begin to hang', () => {
-    const view = (endpointId: string) => viewOf(endpointId, { tenant: endpointId.slice(0, 3) });
-    const engine = new Engine(optionsOf({ view, limits: { ...limits, maxReadEvents: READY } }));
+    const engine = new Engine(
+      optionsOf({ view: ofOwnTenant, limits: { ...limits, maxReadEvents: READY } }),
+    );
     engine.leaseExtended(Infinity, NOW);
     engine.laneGained(gainedLane(0), NOW);
     const readFor = (endpointIds: readonly string[]) => {
       const position = (engine.lanes()[0]?.readPosition ?? 0) + 1;
-      const events = [{ event: eventAt(position), endpoints: endpointIds.map(view) }];
+      const events = [{ event: eventAt(position), endpoints: endpointIds.map(ofOwnTenant) }];
       engine.eventsRead([{ lane: 0, epoch: 1, events }], NOW);
     };
     const hanging = ['one1', 'one2', 'one3'];
