@@ -14,7 +14,7 @@ export interface EngineCensus {
   readonly queued: number;
   /** How many may be queued at the present pace before no more is read. */
   readonly queuedLimit: number;
-  /** Those among them that wait for nothing but their turn. */
+  /** Those among the queued that wait for nothing but their turn. */
   readonly ready: number;
   /** Claimed rows that wait to be sent. */
   readonly claimed: number;

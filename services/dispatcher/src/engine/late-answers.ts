@@ -4,7 +4,14 @@ import type { FoundRow, Now, RowSearch, StoredAnswer } from './effect.ts';
 import { isExpiring } from './expiring.ts';
 import { entryAt, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeOutcome } from './sending.ts';
-import { endpointLaneOf, forgetIfIdle, hold, markUnwritten, type EngineState } from './state.ts';
+import {
+  endpointLaneOf,
+  findEndpointLane,
+  forgetIfIdle,
+  hold,
+  markUnwritten,
+  type EngineState,
+} from './state.ts';
 import { beginAttempt } from './transitions.ts';
 
 /**
@@ -101,7 +108,7 @@ function inMemory(
   window: LaneWindow,
   { position, endpointId }: StoredAnswer,
 ): Delivery | undefined {
-  const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+  const endpointLane = findEndpointLane(state, endpointId, window);
   return (
     endpointLane?.claimed?.get(position) ??
     entryAt(window, position)?.deliveries.find((each) => each.endpointLane === endpointLane)

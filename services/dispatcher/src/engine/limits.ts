@@ -25,15 +25,15 @@ export interface EngineLimits {
   /** So many may be queued in any case. */
   readonly minQueued: number;
   /**
-   * Queued deliveries that wait for nothing but their turn; beyond it nothing is read. A read brings so many
-   * at most: more of them would not leave sooner, and cost more the longer they stay in memory.
+   * With more than half as many queued deliveries that wait for nothing but their turn nothing is read, and a
+   * read brings so many at most: more would not leave sooner, and cost more the longer they stay in memory.
    */
   readonly maxReady: number;
   /** Events above progress in one lane; beyond it the lane is not read. */
   readonly maxWindowEvents: number;
   /** Events read of one lane at a time. */
   readonly maxReadEvents: number;
-  /** Attempts that wait to be recorded; beyond it nothing is read. */
+  /** Attempts that wait to be recorded; beyond it nothing is read, and no row is claimed. */
   readonly maxUnrecorded: number;
   /** Attempts that start a recording before its time. */
   readonly recordAtAttempts: number;

@@ -70,14 +70,18 @@ test('more are read again when only few endpoints match', () => {
 describe('what waits for nothing but its turn', () => {
   const SENDS = 4;
   const READY = 8;
-  const limits = { maxInFlight: SENDS, maxReady: READY, maxReadEvents: 1_000 };
+  const limits = { maxInFlight: SENDS, maxReady: READY };
 
-  /** An engine with one lane, in which an endpoint has answered fast. */
-  function startSending(maxInFlight: number): Engine {
-    const view = (endpointId: string) => viewOf(endpointId, { maxInFlight });
+  function startWith(view: (endpointId: string) => EndpointView): Engine {
     const engine = new Engine(optionsOf({ view, limits }));
     engine.leaseExtended(Infinity, NOW);
     engine.laneGained(gainedLane(0), NOW);
+    return engine;
+  }
+
+  /** An engine with one lane, in which an endpoint has answered fast. */
+  function startSending(maxInFlight: number): Engine {
+    const engine = startWith((endpointId) => viewOf(endpointId, { maxInFlight }));
     readMore(engine, 1);
     answerAll(engine);
     return engine;
@@ -98,11 +102,7 @@ describe('what waits for nothing but its turn', () => {
   });
 
   test('is not what waits for a tenant whose endpoints all begin to hang', () => {
-    const engine = new Engine(
-      optionsOf({ view: ofOwnTenant, limits: { ...limits, maxReadEvents: READY } }),
-    );
-    engine.leaseExtended(Infinity, NOW);
-    engine.laneGained(gainedLane(0), NOW);
+    const engine = startWith(ofOwnTenant);
     const readFor = (endpointIds: readonly string[]) => {
       const position = (engine.lanes()[0]?.readPosition ?? 0) + 1;
       const events = [{ event: eventAt(position), endpoints: endpointIds.map(ofOwnTenant) }];

@@ -11,6 +11,7 @@ import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
 import {
   blockedPairsLeft,
   endpointLaneOf,
+  findEndpointLane,
   forgetIfIdle,
   markUnwritten,
   type EngineState,
@@ -131,7 +132,7 @@ function takeLaneRecorded(state: EngineState, lane: LaneWritten, now: Now): void
   countRows(state, lane, now);
   for (const { endpointId, rows } of lane.result.listed) {
     // It may have been unregistered, and forgotten, since its rows were listed.
-    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    const endpointLane = findEndpointLane(state, endpointId, window);
     if (endpointLane?.mode !== 'lagging' || !isSound(endpointLane.endpoint)) continue;
     if (endpointLane.cursor !== undefined) continue;
     if (rows.length > Math.max(0, blockedPairsLeft(state))) continue;
@@ -189,7 +190,7 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
     setRowCount(endpointLane, isAll ? 0 : Math.max(1, endpointLane.rowCount - rows));
   }
   for (const { endpointId } of written.movedCursors) {
-    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    const endpointLane = findEndpointLane(state, endpointId, window);
     if (endpointLane !== undefined) touched.add(endpointLane);
   }
   for (const endpointLane of touched) reconsider(state, endpointLane, now);

@@ -5,7 +5,7 @@ import type { EndpointLane } from './endpoint-lane.ts';
 import { isCallable } from './endpoint.ts';
 import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
 import { createDelivery, type MatchedEvent } from './matching.ts';
-import { hold, isFull, markUnwritten, type EngineState } from './state.ts';
+import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from './state.ts';
 
 /**
  * A cursor stands where an endpoint that lags has so many rows in a lane that no further ones are made.
@@ -96,7 +96,7 @@ function createRefill(state: EngineState, first: EndpointLane, { position, mark 
     if (other === first || (isNear && hasRoom(state, other))) endpointIds.add(other.endpoint.id);
   }
   for (const endpointId of endpointIds) {
-    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    const endpointLane = findEndpointLane(state, endpointId, window);
     if (endpointLane !== undefined) window.refillable.delete(endpointLane);
   }
   // Near the end all that was read is wanted at once: then nothing is left out any more.
@@ -119,7 +119,7 @@ export function takeRefilled(state: EngineState, { refill, events }: Refilled, n
   if (window?.phase !== 'owned' || window.epoch !== refill.epoch) return;
   const refilled = new Map<string, EndpointLane>();
   for (const endpointId of refill.endpointIds) {
-    const endpointLane = state.endpoints.get(endpointId)?.lanes.get(window.lane);
+    const endpointLane = findEndpointLane(state, endpointId, window);
     if (endpointLane?.cursor === undefined) continue;
     refillSoon(state, endpointLane);
     if (endpointLane.cursor.position <= window.draftedProgress) {

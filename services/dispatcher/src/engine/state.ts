@@ -150,6 +150,15 @@ export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   state.wakeTimes.forget(endpoint);
 }
 
+/** Finds an endpoint's deliveries of a lane, if it holds any. */
+export function findEndpointLane(
+  { endpoints }: EngineState,
+  endpointId: string,
+  { lane }: LaneWindow,
+): EndpointLane | undefined {
+  return endpoints.get(endpointId)?.lanes.get(lane);
+}
+
 /** Finds an endpoint's deliveries of a lane, or begins to hold them. */
 export function endpointLaneOf(
   state: EngineState,

@@ -146,7 +146,7 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
     },
     {
       name: 'billhook_dispatcher_unrecorded_limit',
-      help: 'With so many attempts that wait for it nothing is read.',
+      help: 'With so many attempts that wait for it nothing is read or taken up.',
       read: () => limits.maxUnrecorded,
     },
     {
