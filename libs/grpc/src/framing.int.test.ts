@@ -1,24 +1,28 @@
 import { once } from 'node:events';
-import { connect } from 'node:http2';
-import type { IncomingHttpHeaders } from 'node:http2';
 import { expect, test } from 'vitest';
-import { afterTest, echoInvoice, startTestServer } from './servers.fixture.ts';
+import {
+  answer,
+  echoInvoice,
+  getInvoiceBytes,
+  sendCall,
+  startTestServer,
+} from './servers.fixture.ts';
 
 /**
  * What gRPC itself says of broken frames (https://github.com/grpc/grpc/blob/master/doc/statuscodes.md).
  * grpc-js answers them before an interceptor or a handler can.
  */
-const STATUS = { ok: '0', unimplemented: '12', internal: '13' };
+const STATUS = { ok: '0', deadlineExceeded: '4', unimplemented: '12', internal: '13' };
 
-const emptyMessage = Buffer.alloc(5);
+const message = getInvoiceBytes('a');
 const compressedGarbage = Buffer.from([1, 0, 0, 0, 3, 0xff, 0xff, 0xff]);
 
 test.each([
-  ['an unreadable time', { 'grpc-timeout': 'abc' }, emptyMessage, STATUS.internal],
-  ['an empty time', { 'grpc-timeout': '' }, emptyMessage, STATUS.internal],
+  ['an unreadable time', { 'grpc-timeout': 'abc' }, message, STATUS.internal],
+  ['an empty time', { 'grpc-timeout': '' }, message, STATUS.internal],
   ['bytes that are not gzip', { 'grpc-encoding': 'gzip' }, compressedGarbage, STATUS.internal],
   ['an unknown encoding', { 'grpc-encoding': 'x' }, compressedGarbage, STATUS.unimplemented],
-])('a call with %s is not carried out', async (_, headers, message, status) => {
+])('a call with %s is not carried out', async (_, headers, bytes, status) => {
   let carriedOut = 0;
   const { address } = await startTestServer({
     getInvoice: (request, context) => {
@@ -26,31 +30,23 @@ test.each([
       return echoInvoice(request, context);
     },
   });
-  expect(await send(address, headers, message)).toMatchObject({ 'grpc-status': status });
+  expect(await sendCall(address, headers, bytes)).toMatchObject({ 'grpc-status': status });
   expect(carriedOut).toBe(0);
-  expect(await send(address, {}, emptyMessage)).toMatchObject({ 'grpc-status': STATUS.ok });
+  expect(await sendCall(address, {}, message)).toMatchObject({ 'grpc-status': STATUS.ok });
   expect(carriedOut).toBe(1);
 });
 
-/** Sends a call as it goes over the wire, and gives back how it ended. */
-async function send(
-  address: string,
-  headers: Readonly<Record<string, string>>,
-  message: Buffer,
-): Promise<IncomingHttpHeaders> {
-  const session = connect(`http://${address}`);
-  afterTest(() => session.close());
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/billhook.invoice.v1.InvoiceService/GetInvoice',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...headers,
+test('a call that is late is ended by the server too, and its handler told why', async () => {
+  const { promise: reason, resolve } = Promise.withResolvers<unknown>();
+  const { address } = await startTestServer({
+    getInvoice: async ({ invoiceId }, { signal }) => {
+      await once(signal, 'abort');
+      resolve(signal.reason);
+      return answer(invoiceId);
+    },
   });
-  let end: IncomingHttpHeaders = {};
-  stream.on('response', (response) => (end = response));
-  stream.on('trailers', (trailers) => (end = trailers));
-  stream.resume().end(message);
-  await once(stream, 'close');
-  return end;
-}
+  expect(await sendCall(address, { 'grpc-timeout': '50m' }, message)).toMatchObject({
+    'grpc-status': STATUS.deadlineExceeded,
+  });
+  await expect(reason).resolves.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+});

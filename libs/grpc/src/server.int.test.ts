@@ -162,11 +162,11 @@ describe('a request', () => {
 
 describe('a call', () => {
   test('ends at its deadline on both sides', async () => {
-    const { promise: reason, resolve } = Promise.withResolvers<unknown>();
+    const { promise: aborted, resolve } = Promise.withResolvers<boolean>();
     const { address } = await startTestServer({
       getInvoice: async ({ invoiceId }, { signal }) => {
         await once(signal, 'abort');
-        resolve(signal.reason);
+        resolve(signal.aborted);
         return answer(invoiceId);
       },
     });
@@ -174,7 +174,7 @@ describe('a call', () => {
     await expect(
       call(client.getInvoice, { invoiceId: 'a' }, { timeoutMs: 100 }),
     ).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    await expect(reason).resolves.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await expect(aborted).resolves.toBe(true);
   });
 
   test('that its caller gives up is given up by the server', async () => {

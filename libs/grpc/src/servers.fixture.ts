@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
 import { invoiceV1, subscriptionV1 } from '@billhook/contracts';
 import { createMonitoring } from '@billhook/metrics';
 import type { Monitoring } from '@billhook/metrics';
@@ -91,6 +94,40 @@ export function createSubscriptionClient(target: string): SubscriptionClient {
   });
   cleanUps.push(() => client.close());
   return client;
+}
+
+/** A request of `getInvoice` as it goes over the wire: not compressed, its length, its bytes. */
+export function getInvoiceBytes(invoiceId: string): Buffer {
+  const request = invoiceV1.GetInvoiceRequest.encode({ invoiceId }).finish();
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(request.length, 1);
+  return Buffer.concat([head, request]);
+}
+
+/**
+ * Sends a call of `getInvoice` as it goes over the wire, and gives back how it ended. A gRPC client ends a
+ * late call itself, mostly just before the server does; this one waits for the server.
+ */
+export async function sendCall(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+  bytes: Buffer,
+): Promise<IncomingHttpHeaders> {
+  const session = connect(`http://${address}`);
+  afterTest(() => session.close());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/billhook.invoice.v1.InvoiceService/GetInvoice',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+  let end: IncomingHttpHeaders = {};
+  stream.on('response', (response) => (end = response));
+  stream.on('trailers', (trailers) => (end = trailers));
+  stream.resume().end(bytes);
+  await once(stream, 'close');
+  return end;
 }
 
 /** Registers something to be done after the test. */
