@@ -140,6 +140,8 @@ function pingOf(
       address: createTarget(url),
       headers: [],
       keys: [{ key, validUntilMs: Infinity }],
+      allKeys: [key],
+      allValidUntilMs: Infinity,
     }),
     headersOf: createWebhookHeaders({ version: 'test', random: Math.random }),
     maySend: () => true,

@@ -1,7 +1,7 @@
 import { createKey, createSecret, createSecretBox } from '@billhook/secrets';
 import { describe, expect, test } from 'vitest';
 import type { EncryptedSecret, WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
-import { createSigningKey } from '../webhook/signature.ts';
+import { createSigningKey, sign } from '../webhook/signature.ts';
 import { createTargets, currentKeys } from './targets.ts';
 
 const secretBox = createSecretBox([createKey()]);
@@ -65,9 +65,10 @@ test('all secrets sign until their time is over, the newest first, and only then
   const [newest, second, oldest] = [createSecret(), createSecret(), createSecret()];
   const secrets = [encrypted(newest), encrypted(second, 2_000), encrypted(oldest, 1_000)];
   const target = createTargets(secretBox)(endpointWith({ secrets }));
-  const signing = (nowMs: number) => currentKeys(target, nowMs).map((key) => key.export());
+  const content = { id: 'evt_1', timestampSeconds: 1, body: Buffer.from('{}') };
+  const signing = (nowMs: number) => sign(currentKeys(target, nowMs), content).split(' ');
   const [first, next, last] = [newest, second, oldest].map((each) =>
-    createSigningKey(each).export(),
+    sign([createSigningKey(each)], content),
   );
   expect(signing(999)).toEqual([first, next, last]);
   expect(signing(1_000)).toEqual([first, next]);

@@ -11,6 +11,9 @@ export interface SigningTarget {
   readonly headers: readonly string[];
   /** The newest first, with the time until which each is valid, wall clock. */
   readonly keys: readonly { readonly key: SigningKey; readonly validUntilMs: number }[];
+  /** All of them, while none has ended. */
+  readonly allKeys: readonly SigningKey[];
+  readonly allValidUntilMs: number;
 }
 
 /**
@@ -35,17 +38,21 @@ function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): SigningTarget
   const { url, endpointId, secrets, encryptedHeaders } = endpoint;
   const headers =
     encryptedHeaders === undefined ? [] : secretBox.decryptHeaders(encryptedHeaders, endpointId);
+  const keys = secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
+    key: createSigningKey(secretBox.decrypt(ciphertext, endpointId)),
+    validUntilMs,
+  }));
   return {
     address: createTarget(url),
     headers: headers.flatMap(({ name, value }) => [name, value]),
-    keys: secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
-      key: createSigningKey(secretBox.decrypt(ciphertext, endpointId)),
-      validUntilMs,
-    })),
+    keys,
+    allKeys: keys.map(({ key }) => key),
+    allValidUntilMs: Math.min(...keys.map(({ validUntilMs }) => validUntilMs)),
   };
 }
 
 /** The keys that sign now: more than one while a secret is being rotated. */
-export function currentKeys(target: SigningTarget, nowMs: number): SigningKey[] {
+export function currentKeys(target: SigningTarget, nowMs: number): readonly SigningKey[] {
+  if (nowMs < target.allValidUntilMs) return target.allKeys;
   return target.keys.filter(({ validUntilMs }) => nowMs < validUntilMs).map(({ key }) => key);
 }

@@ -1,4 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { createSigningKey, sign } from './signature.ts';
@@ -36,6 +38,31 @@ describe('a signature', () => {
     expect(sign([key], { id, timestampSeconds: 1_700_000_000, body })).toBe(
       'v1,56bQl4fhWPmgMhV9JZS+2m/LkBvnH+VRiY6jUqe51Ik=',
     );
+  });
+
+  test('is the HMAC of what it covers, whatever the secret and the body', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 24, maxLength: 64 }),
+        fc.uint8Array({ maxLength: 2_000 }),
+        fc.nat(),
+        (secret, bytes, timestampSeconds) => {
+          const key = createSigningKey(`whsec_${Buffer.from(secret).toString('base64')}`);
+          const hmac = createHmac('sha256', secret).update(`${id}.${timestampSeconds}.`);
+          expect(sign([key], { id, timestampSeconds, body: Buffer.from(bytes) })).toBe(
+            `v1,${hmac.update(bytes).digest('base64')}`,
+          );
+        },
+      ),
+    );
+  });
+
+  test('shows nothing of its secret', () => {
+    const key = createSigningKey(`whsec_${Buffer.alloc(32, 7).toString('base64')}`);
+    expect([inspect(key, { showHidden: true }), JSON.stringify(key)]).toEqual([
+      'SigningKey {}',
+      '{}',
+    ]);
   });
 
   test('is verified with the old and with the new secret while it is rotated', () => {
