@@ -2,6 +2,7 @@ import type { LogEvent } from '../engine/delivery.ts';
 import type { ReadRequest } from '../engine/effect.ts';
 import type { LaneStanding } from '../engine/engine.ts';
 import type { MatchedEvent } from '../engine/matching.ts';
+import type { Matching, MatchingParts } from '../subscriptions/endpoint-index.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
@@ -17,7 +18,7 @@ export interface DecodedSlice {
 /** Matches slices, and gives the engine their events. It rejects only when the signal aborts. */
 export type SliceMatcher = (slices: readonly DecodedSlice[], signal: AbortSignal) => Promise<void>;
 
-interface Matching extends DecodedSlice {
+interface SliceMatching extends DecodedSlice {
   /** How many of its events are matched, or need not be. */
   done: number;
   /** What is matched and not yet handed over. */
@@ -42,33 +43,39 @@ export function createSliceMatcher(deps: {
   const { view, loop } = deps;
 
   /** Matches all of it. Whenever the turn is used up, it yields, to go on in another one. */
-  function* matchAll(matching: readonly Matching[], turn: MatchingTurn): Generator<undefined> {
-    for (const slice of alternate(matching)) {
-      yield* matchNext(slice, turn);
+  function* matchAll(slices: readonly SliceMatching[], turn: MatchingTurn): Generator<undefined> {
+    for (const slice of alternate(slices)) {
+      const event = slice.events[slice.done];
+      if (event === undefined) continue;
+      const matching = view.match(event, CLOCK_TOLERANCE_MS);
+      // Without filters, which is usual, at once.
+      if ('next' in matching) yield* matchInParts(slice, { event, first: matching }, turn);
+      else noteMatched(slice, { event, endpoints: matching });
       if (turn.isOver()) yield undefined;
     }
   }
 
-  function* matchNext(slice: Matching, turn: MatchingTurn): Generator<undefined> {
-    const event = slice.events[slice.done];
-    if (event === undefined) return;
+  function* matchInParts(
+    slice: SliceMatching,
+    { event, first }: { readonly event: LogEvent; readonly first: MatchingParts },
+    turn: MatchingTurn,
+  ): Generator<undefined> {
+    let matching: Matching = first;
     for (let restarts = 0; isLeft(slice); restarts += 1) {
-      const endpoints = yield* matchOnce(event, restarts < MAX_RESTARTS ? turn : undefined);
+      const endpoints = yield* matchOnce(matching, restarts < MAX_RESTARTS ? turn : undefined);
       // It may be waited for no more by now.
-      if (endpoints === undefined || !isLeft(slice)) continue;
-      slice.matched.push({ event, endpoints });
-      slice.done += 1;
-      return;
+      if (endpoints !== undefined && isLeft(slice)) return noteMatched(slice, { event, endpoints });
+      matching = view.match(event, CLOCK_TOLERANCE_MS);
     }
   }
 
   /** Returns nothing when the view changed meanwhile. Without a turn it is done at once. */
   function* matchOnce(
-    event: LogEvent,
+    parts: Matching,
     turn: MatchingTurn | undefined,
-  ): Generator<undefined, WatchedEndpoint[] | undefined> {
+  ): Generator<undefined, readonly WatchedEndpoint[] | undefined> {
+    if (!('next' in parts)) return parts;
     const changeCount = view.changeCount();
-    const parts = view.match(event, CLOCK_TOLERANCE_MS);
     for (let part = parts.next(); ; part = parts.next()) {
       if (part.done === true) return part.value;
       if (turn?.isOver() !== true) continue;
@@ -77,7 +84,7 @@ export function createSliceMatcher(deps: {
     }
   }
 
-  function handOver(slices: readonly Matching[]): void {
+  function handOver(slices: readonly SliceMatching[]): void {
     const handed = slices.map(({ request, matched }) => ({ ...request, events: matched }));
     loop.input((engine, now) => engine.eventsRead(handed, now));
     for (const slice of slices) slice.matched = [];
@@ -90,7 +97,7 @@ export function createSliceMatcher(deps: {
   }
 
   return async (slices, signal) => {
-    const matching = slices.map((slice): Matching => ({ ...slice, done: 0, matched: [] }));
+    const matching = slices.map((slice): SliceMatching => ({ ...slice, done: 0, matched: [] }));
     const turn = beginMatchingTurn();
     for (const _ of matchAll(matching, turn)) {
       handOver(matching);
@@ -101,19 +108,24 @@ export function createSliceMatcher(deps: {
 }
 
 /** Gives those of which something is left, each in turn, so that no lane waits for all of another. */
-function* alternate(slices: readonly Matching[]): Generator<Matching> {
+function* alternate(slices: readonly SliceMatching[]): Generator<SliceMatching> {
   for (let left = slices; left.length > 0; left = left.filter(isLeft)) {
     for (const slice of left) if (isLeft(slice)) yield slice;
   }
 }
 
-function isLeft({ events, done }: Matching): boolean {
+function noteMatched(slice: SliceMatching, matched: MatchedEvent): void {
+  slice.matched.push(matched);
+  slice.done += 1;
+}
+
+function isLeft({ events, done }: SliceMatching): boolean {
   return done < events.length;
 }
 
 /** Whether the engine still has the lane, and has taken in all of it that was matched. */
 function isWaitedFor(
-  { request, events, done }: Matching,
+  { request, events, done }: SliceMatching,
   standing: LaneStanding | undefined,
 ): boolean {
   return standing?.epoch === request.epoch && standing.readPosition + 1 === events[done]?.position;

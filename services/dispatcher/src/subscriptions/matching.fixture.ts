@@ -7,8 +7,9 @@ export function matchAtOnce(
   view: SubscriptionView,
   event: MatchedEvent,
   toleranceMs: number,
-): WatchedEndpoint[] {
+): readonly WatchedEndpoint[] {
   const parts = view.match(event, toleranceMs);
+  if (!('next' in parts)) return parts;
   let part = parts.next();
   while (part.done !== true) part = parts.next();
   return part.value;

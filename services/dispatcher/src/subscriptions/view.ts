@@ -1,5 +1,5 @@
 import type { subscriptionV1 } from '@billhook/contracts';
-import { createEndpointIndex } from './endpoint-index.ts';
+import { createEndpointIndex, type Matching } from './endpoint-index.ts';
 import { createFilterReader } from './filter-reader.ts';
 import type { MatchedEvent } from './matched-event.ts';
 import { parseEndpoint, WatchProtocolError } from './watched-endpoint.ts';
@@ -22,13 +22,9 @@ export interface SubscriptionView {
   /**
    * The endpoints with a subscription to the event that was registered before it and whose filter
    * it meets, each once. The tolerance is how far the clocks of the two services may disagree: too
-   * early is harmless. It is done in parts, none of which takes long, and worth nothing once the view
-   * has changed between two of them.
+   * early is harmless. What is found in parts is worth nothing once the view has changed between two.
    */
-  match(
-    event: MatchedEvent,
-    toleranceMs: number,
-  ): Generator<undefined, WatchedEndpoint[], undefined>;
+  match(event: MatchedEvent, toleranceMs: number): Matching;
   /** How often it has changed. */
   changeCount(): number;
   /**
