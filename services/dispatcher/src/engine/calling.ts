@@ -8,12 +8,12 @@ import { isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
 import { joinTurns } from './scheduling.ts';
 import { noteDuration } from './speed.ts';
-import { markUnwritten, type EngineState } from './state.ts';
+import { claimAgain, lanesOf, markUnwritten, type EngineState } from './state.ts';
 import { lag } from './transitions.ts';
 
 /** Calls an endpoint no more until `wake`: it lags, and what was claimed for it is left to its rows. */
 export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const endpointLane of endpoint.lanes.values()) {
+  for (const endpointLane of lanesOf(state, endpoint)) {
     lag(state, endpointLane, now);
     unclaim(state, endpointLane, now);
   }
@@ -21,14 +21,14 @@ export function hush(state: EngineState, endpoint: Endpoint, now: Now): void {
 
 /** Lets an endpoint be called again, and its rows be known again where they are few. */
 export function wake(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const endpointLane of endpoint.lanes.values()) {
+  for (const endpointLane of lanesOf(state, endpoint)) {
     if (endpointLane.mode !== 'lagging' || endpointLane.window.phase !== 'owned') continue;
     if (endpointLane.cursor !== undefined) refillSoon(state, endpointLane);
     else if (isSound(endpoint)) endpointLane.window.catchingUp.add(endpointLane);
     if (endpointLane.rowCount > 0) state.dueTimes.note(endpointLane, now.wallMs);
     if (hasUnwritten(endpointLane.window)) markUnwritten(endpointLane.window, now);
   }
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  claimAgain(state, endpoint);
   joinTurns(state, endpoint);
 }
 
@@ -66,7 +66,7 @@ export function learn(
   adaptLimit(endpoint.concurrency, sample, limits.maxInFlightPerEndpoint);
   const before = endpoint.circuit;
   const failure = describeFailure(outcome);
-  if (failure === undefined) endpoint.circuit = afterWorking(before);
+  if (failure === undefined) endpoint.circuit = afterWorking();
   else {
     const at = { reason: failure, now, random: state.options.random() };
     endpoint.circuit = afterFailure(before, at, limits.circuit);

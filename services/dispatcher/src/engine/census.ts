@@ -72,7 +72,7 @@ export function takeCensus(state: EngineState, now: Now): EngineCensus {
     windowEvents: most(windows.map(({ entries }) => entries.length)),
     blockedPairs: windows.reduce((sum, { blockedPairs }) => sum + blockedPairs, 0),
     parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
-    endpoints: countEndpoints(state.endpoints.values()),
+    endpoints: countEndpoints(state),
     lanes: windows.map((window) => countLane(window, now)),
   };
 }
@@ -87,17 +87,17 @@ function countLane({ lane, progress, readPosition, entries }: LaneWindow, now: N
   return { lane, progress, readPosition, lagMs };
 }
 
-function countEndpoints(endpoints: Iterable<Endpoint>): EndpointCensus {
-  const count = { lagging: 0, withCursor: 0, open: 0, halfOpen: 0 };
-  for (const { circuit, lanes } of endpoints) {
-    let isLagging = false;
-    let hasCursor = false;
-    for (const { mode, cursor } of lanes.values()) {
-      isLagging ||= mode === 'lagging';
-      hasCursor ||= cursor !== undefined;
+function countEndpoints({ windows, endpoints }: EngineState): EndpointCensus {
+  const lagging = new Set<Endpoint>();
+  const withCursor = new Set<Endpoint>();
+  for (const { endpointLanes } of windows.values()) {
+    for (const { endpoint, mode, cursor } of endpointLanes.values()) {
+      if (mode === 'lagging') lagging.add(endpoint);
+      if (cursor !== undefined) withCursor.add(endpoint);
     }
-    if (isLagging) count.lagging += 1;
-    if (hasCursor) count.withCursor += 1;
+  }
+  const count = { lagging: lagging.size, withCursor: withCursor.size, open: 0, halfOpen: 0 };
+  for (const { circuit } of endpoints.values()) {
     if (circuit.state === 'open') count.open += 1;
     if (circuit.state === 'half_open') count.halfOpen += 1;
   }

@@ -7,7 +7,7 @@ import type { Now } from './effect.ts';
 import { isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
 import { forgetDurations } from './speed.ts';
-import { forgetIfIdle, markUnwritten, type EngineState } from './state.ts';
+import { forgetIfIdle, lanesOf, markUnwritten, type EngineState } from './state.ts';
 import { cancel } from './transitions.ts';
 
 /**
@@ -54,7 +54,7 @@ function cancelUnmatched(state: EngineState, { window, changed }: Changed, now: 
     }
   }
   for (const endpoint of changed) {
-    for (const delivery of endpoint.lanes.get(window.lane)?.claimed?.values() ?? []) {
+    for (const delivery of window.endpointLanes.get(endpoint)?.claimed?.values() ?? []) {
       if (isClaimedUnsent(delivery)) cancelIfUnmatched(state, delivery, now);
     }
   }
@@ -72,7 +72,7 @@ function cancelIfUnmatched(state: EngineState, delivery: Delivery, now: Now): vo
 }
 
 function cancelRows(state: EngineState, endpoint: Endpoint, now: Now): void {
-  for (const endpointLane of endpoint.lanes.values()) {
+  for (const endpointLane of lanesOf(state, endpoint)) {
     const { window, rowCount, cursor } = endpointLane;
     if (window.phase !== 'owned') continue;
     if (rowCount > 0) window.cancelEndpoints.add(endpoint.id);

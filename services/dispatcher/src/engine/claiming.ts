@@ -2,10 +2,10 @@ import { claimLimit, claimsLeft, claimsLeftFor } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import { addClaimed, type EndpointLane } from './endpoint-lane.ts';
-import { isCallable, type Endpoint } from './endpoint.ts';
+import { addDueLane, isCallable, removeDueLane, type Endpoint } from './endpoint.ts';
 import { isExpiring } from './expiring.ts';
 import { measurePace } from './pace.ts';
-import { hold, type EngineState } from './state.ts';
+import { claimAgain, hold, type EngineState } from './state.ts';
 import { cancel, enqueue, follow, leaveToRow, settleUnsent } from './transitions.ts';
 
 /** So many endpoints are looked at for a claim: there may be no room for any of them. */
@@ -42,7 +42,7 @@ interface DraftedClaims {
 
 function noteDue(state: EngineState, endpointLane: EndpointLane): void {
   if (endpointLane.window.phase === 'lost') return;
-  endpointLane.endpoint.dueLanes.add(endpointLane);
+  addDueLane(endpointLane.endpoint, endpointLane);
   state.claimable.add(endpointLane.endpoint);
 }
 
@@ -57,27 +57,27 @@ function claimOf(state: EngineState, endpoint: Endpoint, drafted: DraftedClaims)
   if (endpoint.claimed > own / 2) return;
   const most = Math.min(own, claimsLeftFor(state, endpoint) - drafted.rows);
   let room = most - endpoint.claimed;
-  for (const endpointLane of endpoint.dueLanes) {
+  for (const endpointLane of endpoint.dueLanes ?? []) {
     if (endpointLane.window.phase !== 'owned') {
-      endpoint.dueLanes.delete(endpointLane);
+      removeDueLane(endpoint, endpointLane);
       continue;
     }
     if (room < Math.max(1, most / 2)) break;
-    endpoint.dueLanes.delete(endpointLane);
+    removeDueLane(endpoint, endpointLane);
     drafted.claims.push({ endpointLane, limit: room });
     const expected = Math.max(1, Math.min(room, endpointLane.rowCount));
     drafted.rows += expected;
     room -= expected;
   }
   // Others have so much that there is no room for it: then it is looked at again after them.
-  if (most < own && endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  if (most < own) claimAgain(state, endpoint);
 }
 
 /** One row, to see whether the endpoint works again. */
 function claimProbe(endpoint: Endpoint, drafted: DraftedClaims): void {
   if (endpoint.queued > 0 || endpoint.inFlight > 0) return;
-  for (const endpointLane of endpoint.dueLanes) {
-    endpoint.dueLanes.delete(endpointLane);
+  for (const endpointLane of endpoint.dueLanes ?? []) {
+    removeDueLane(endpoint, endpointLane);
     if (endpointLane.window.phase !== 'owned') continue;
     drafted.claims.push({ endpointLane, limit: 1 });
     drafted.rows += 1;
@@ -93,7 +93,7 @@ export function takeClaimed(
 ): void {
   const { endpointLane, limit } = claim;
   // It may have brought less than there is room for, while rows of other lanes are due.
-  if (endpointLane.endpoint.dueLanes.size > 0) state.claimable.add(endpointLane.endpoint);
+  claimAgain(state, endpointLane.endpoint);
   if (endpointLane.window.phase !== 'owned') return;
   takeRows(state, { endpointLane, rows }, now);
   if (rows.length >= limit) noteDue(state, endpointLane);

@@ -31,10 +31,7 @@ export interface EndpointLane {
   readonly endpoint: Endpoint;
   readonly window: LaneWindow;
   mode: 'direct' | 'lagging';
-  /**
-   * By invoice; none while lagging. Absent when empty, like the claimed ones: there are as many of these
-   * objects as endpoints times lanes, and most of them hold nothing.
-   */
+  /** By invoice; none while lagging. Absent when empty, like the claimed ones. */
   pairs: Map<string, Pair> | undefined;
   /** How many pairs have parked rows. */
   blockedPairs: number;
@@ -44,6 +41,8 @@ export interface EndpointLane {
   rowCount: number;
   /** Nothing after it is a row or in memory; absent when nothing is left out. */
   cursor: Cursor | undefined;
+  /** It lags or has rows, or had: what is noted of that may hold it. Else it is forgotten when it is empty. */
+  isKept: boolean;
 }
 
 /** A place in a lane, and what stands there. */
@@ -67,6 +66,7 @@ export function createEndpointLane(
     claimed: undefined,
     rowCount,
     cursor: undefined,
+    isKept: rowCount > 0,
   };
 }
 
@@ -116,6 +116,7 @@ export function startLagging(lane: EndpointLane): Delivery[] {
     for (const delivery of waiting) unsent.push(delivery);
   }
   lane.mode = 'lagging';
+  lane.isKept = true;
   forgetPairs(lane);
   return unsent;
 }
@@ -163,8 +164,14 @@ function removePair(lane: EndpointLane, invoiceId: string): void {
   if (lane.pairs?.size === 0) lane.pairs = undefined;
 }
 
+/** Forgets an endpoint's deliveries of a lane when nothing is left of them. */
+export function forgetIfEmpty({ isKept, pairs, window, endpoint }: EndpointLane): void {
+  if (!isKept && pairs === undefined) window.endpointLanes.delete(endpoint);
+}
+
 /** Notes that a row is taken up. */
 export function addClaimed(lane: EndpointLane, delivery: Delivery): void {
+  lane.isKept = true;
   lane.claimed ??= new Map();
   lane.claimed.set(delivery.event.position, delivery);
 }

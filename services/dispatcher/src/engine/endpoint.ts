@@ -52,9 +52,8 @@ export interface Endpoint extends TurnTaker {
   tenant: Tenant | undefined;
   /** Where it waits for room. */
   waitsAt: Origin | undefined;
-  readonly lanes: Map<number, EndpointLane>;
-  /** Lanes in which rows are due that were not claimed for want of room. */
-  readonly dueLanes: Set<EndpointLane>;
+  /** Lanes in which rows are due that were not claimed for want of room; absent when there are none. */
+  dueLanes: Set<EndpointLane> | undefined;
 }
 
 /** A tenant whose endpoints have something queued or in flight. */
@@ -107,8 +106,7 @@ export function createEndpoint(
     waitsAt: undefined,
     credit: 0,
     inRing: false,
-    lanes: new Map(),
-    dueLanes: new Set(),
+    dueLanes: undefined,
   };
 }
 
@@ -131,6 +129,18 @@ export function isSound(endpoint: Endpoint): boolean {
 export function sendLimit({ circuit, concurrency, view }: Endpoint): number {
   if (circuit.state !== 'closed') return 1;
   return Math.min(Math.floor(concurrency.current), view?.maxInFlight ?? Infinity);
+}
+
+/** Notes that rows are due in a lane. */
+export function addDueLane(endpoint: Endpoint, endpointLane: EndpointLane): void {
+  endpoint.dueLanes ??= new Set();
+  endpoint.dueLanes.add(endpointLane);
+}
+
+/** Notes that the rows that are due in a lane are claimed, or somebody else's. */
+export function removeDueLane(endpoint: Endpoint, endpointLane: EndpointLane): void {
+  endpoint.dueLanes?.delete(endpointLane);
+  if (endpoint.dueLanes?.size === 0) endpoint.dueLanes = undefined;
 }
 
 /** Takes the oldest delivery that still is queued, or undefined. */

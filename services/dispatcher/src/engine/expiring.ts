@@ -13,8 +13,8 @@ import { markUnwritten, type EngineState } from './state.ts';
 export function expireDue(state: EngineState, now: Now): void {
   if (now.monotonicMs < state.expireAtMs) return;
   state.expireAtMs = now.monotonicMs + state.options.limits.expireEveryMs;
-  for (const endpoint of state.endpoints.values()) {
-    for (const { window, rowCount } of endpoint.lanes.values()) {
+  for (const window of state.windows.values()) {
+    for (const { endpoint, rowCount } of window.endpointLanes.values()) {
       if (rowCount === 0 || !mayExpire(endpoint, window)) continue;
       window.expireEndpoints.add(endpoint.id);
       state.expiring.add(window);
@@ -47,6 +47,6 @@ export function endpointsToExpire(state: EngineState, window: LaneWindow): strin
 /** What still is under way ends soon, and is looked at the next time. */
 function mayExpire(endpoint: Endpoint, window: LaneWindow): boolean {
   if (endpoint.view === undefined || isActive(endpoint) || window.phase !== 'owned') return false;
-  const endpointLane = endpoint.lanes.get(window.lane);
+  const endpointLane = window.endpointLanes.get(endpoint);
   return endpointLane !== undefined && endpointLane.claimed === undefined;
 }

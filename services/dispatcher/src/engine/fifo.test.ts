@@ -14,6 +14,18 @@ test('items come out in the order in which they went in', () => {
   expect(taken).toEqual(Array.from({ length: 1_000 }, (_, index) => index));
 });
 
+test('one that was emptied begins anew', () => {
+  const fifo = new Fifo<number>();
+  for (let item = 0; item < 100; item += 1) {
+    fifo.push(item);
+    fifo.push(-1);
+    expect(fifo.shift()).toBe(item);
+    if (item % 2 > 0) fifo.shift();
+    fifo.clear();
+    expect([fifo.length, fifo.first(), [...fifo]]).toEqual([0, undefined, []]);
+  }
+});
+
 test('what was taken or cleared is kept no longer', () => {
   const fifo = new Fifo<{ body: string }>();
   for (const body of ['taken', 'kept']) fifo.push({ body });

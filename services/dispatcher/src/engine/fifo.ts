@@ -1,7 +1,4 @@
-/**
- * Room of removed items is given up once they are this many and more than half of the array. A ring of turns
- * often holds an item or two, which need no new array for each turn.
- */
+/** Room of removed items is given up once they are this many and more than half of the array. */
 const COMPACT_AT = 16;
 
 /** A queue whose both ends cost constant time. It keeps nothing alive that was removed. */
@@ -14,7 +11,19 @@ export class Fifo<Item> {
   }
 
   push(item: Item): void {
-    this.items.push(item);
+    if (this.length > 0) this.items.push(item);
+    else this.begin(item);
+  }
+
+  /** There are thousands that hold an item now and then: they keep their array, and a short one. */
+  private begin(item: Item): void {
+    this.head = 0;
+    if (this.items.length === 0) {
+      this.items = [item];
+    } else {
+      this.items[0] = item;
+      this.items.length = 1;
+    }
   }
 
   /** The one that is next, which stays. */
@@ -43,7 +52,8 @@ export class Fifo<Item> {
   }
 
   clear(): void {
-    if (this.items.length > 0) this.items = [];
+    if (this.length === 0) return;
+    this.items = [];
     this.head = 0;
   }
 }

@@ -1,5 +1,6 @@
 import type { Delivery, LogEvent } from './delivery.ts';
 import type { StoredAnswer } from './effect.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import type { AttemptRecord, CarriedOut, ParkedRow, RowKey, RowRetry } from './recording.ts';
 
@@ -39,12 +40,12 @@ export interface LaneWindow {
   readMark: EventMark | undefined;
   /** Events above progress, oldest first; without those that matched nothing. */
   entries: LaneEntry[];
+  /** Endpoints of which something is known in the lane; whoever is not among them has nothing in it. */
+  readonly endpointLanes: Map<Endpoint, EndpointLane>;
   /** What a predecessor recorded above its progress: endpoint ids by position. */
   readonly settledAhead: Map<number, Set<string>>;
   /** The last position in there; nothing up to it is left out by a cursor. */
   readonly settledAheadTo: number;
-  /** Settled above progress, in this window: endpoint ids by position. */
-  readonly settledHere: Map<number, Set<string>>;
   /** To be written next. */
   attempts: AttemptRecord[];
   settledRows: RowKey[];
@@ -115,9 +116,9 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     readPosition: start.progress,
     readMark: start.mark,
     entries: [],
+    endpointLanes: new Map(),
     settledAhead,
     settledAheadTo: Math.max(0, ...settledAhead.keys()),
-    settledHere: new Map(),
     attempts: [],
     settledRows: [],
     retriedRows: [],
@@ -191,29 +192,26 @@ export function wasSettled(window: LaneWindow, event: LogEvent, endpointId: stri
   return window.settledAhead.get(event.position)?.has(endpointId) ?? false;
 }
 
-/** Notes that a delivery above progress is settled, so that a successor does not send it again. */
-export function noteSettled(window: LaneWindow, entry: LaneEntry, endpointId: string): void {
-  entry.open -= 1;
-  addTo(window.settledHere, entry.position, endpointId);
-}
-
-/** Lists what is settled above a position: what a successor must not send again. */
-export function settledAbove(window: LaneWindow, position: number): RowKey[] {
+/** Lists what is settled above a position, here or before: what a successor must not send again. */
+export function settledAbove({ settledAhead, entries }: LaneWindow, position: number): RowKey[] {
   const rows: RowKey[] = [];
-  for (const settled of [window.settledAhead, window.settledHere]) {
-    for (const [above, endpointIds] of settled) {
-      if (above <= position) continue;
-      for (const endpointId of endpointIds) rows.push({ position: above, endpointId });
+  for (const [above, endpointIds] of settledAhead) {
+    if (above <= position) continue;
+    for (const endpointId of endpointIds) rows.push({ position: above, endpointId });
+  }
+  for (const entry of entries) {
+    if (entry.position <= position || entry.open === entry.deliveries.length) continue;
+    for (const { state, endpointLane } of entry.deliveries) {
+      if (state !== 'settled') continue;
+      rows.push({ position: entry.position, endpointId: endpointLane.endpoint.id });
     }
   }
   return rows;
 }
 
 /** Forgets what progress has passed. */
-export function forgetUpTo(window: LaneWindow, position: number): void {
-  for (const settled of [window.settledAhead, window.settledHere]) {
-    for (const above of settled.keys()) if (above <= position) settled.delete(above);
-  }
+export function forgetUpTo({ settledAhead }: LaneWindow, position: number): void {
+  for (const above of settledAhead.keys()) if (above <= position) settledAhead.delete(above);
 }
 
 function addTo(map: Map<number, Set<string>>, position: number, endpointId: string): void {

@@ -4,6 +4,7 @@ import { moveCursor, refillSoon } from './cursors.ts';
 import { createEndpointLane, type Cursor } from './endpoint-lane.ts';
 import { createLaneWindow, hasUnwritten, type LaneStart, type LaneWindow } from './lane-window.ts';
 import { takeLateAnswer } from './late-answers.ts';
+import { removeDueLane } from './endpoint.ts';
 import type { AttemptRecord } from './recording.ts';
 import {
   endpointLaneOf,
@@ -37,7 +38,7 @@ export function gainLane(state: EngineState, gained: GainedLane, now: Now): void
   for (const { endpointId, rows, nextDueAtMs } of gained.parked) {
     const endpoint = endpointOf(state, endpointId);
     const endpointLane = createEndpointLane(endpoint, window, rows);
-    endpoint.lanes.set(gained.lane, endpointLane);
+    window.endpointLanes.set(endpoint, endpointLane);
     if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
     if (endpoint.view === undefined) window.cancelEndpoints.add(endpointId);
     else window.catchingUp.add(endpointLane);
@@ -79,11 +80,8 @@ export function dropLane(state: EngineState, window: LaneWindow): void {
   window.phase = 'lost';
   state.expiring.delete(window);
   state.refillable.delete(window);
-  for (const endpoint of state.endpoints.values()) {
-    const endpointLane = endpoint.lanes.get(window.lane);
-    if (endpointLane?.window !== window) continue;
-    endpoint.lanes.delete(window.lane);
-    endpoint.dueLanes.delete(endpointLane);
+  for (const [endpoint, endpointLane] of window.endpointLanes) {
+    removeDueLane(endpoint, endpointLane);
     state.dueTimes.forget(endpointLane);
     for (const delivery of endpointLane.claimed?.values() ?? []) leaveToRow(state, delivery);
   }
@@ -110,9 +108,7 @@ export function endLane(state: EngineState, lane: number, now: Now): void {
   window.catchingUp.clear();
   window.cancelEndpoints.clear();
   window.expireEndpoints.clear();
-  for (const endpoint of state.endpoints.values()) {
-    const endpointLane = endpoint.lanes.get(lane);
-    if (endpointLane?.window !== window) continue;
+  for (const endpointLane of window.endpointLanes.values()) {
     lag(state, endpointLane, now);
     unclaim(state, endpointLane, now);
   }
@@ -130,7 +126,7 @@ export function handOverDue(state: EngineState, now: Now): void {
       continue;
     }
     window.phase = 'handing_over';
-    for (const delivery of claimedOf(state, window)) {
+    for (const delivery of claimedOf(window)) {
       if (delivery.state === 'in_flight') window.leftInFlight.add(delivery);
     }
     if (window.leftInFlight.size > 0) markUnwritten(window, now);
@@ -138,24 +134,21 @@ export function handOverDue(state: EngineState, now: Now): void {
   }
 }
 
-function* claimedOf(state: EngineState, window: LaneWindow): Generator<Delivery> {
-  for (const endpoint of state.endpoints.values()) {
-    const endpointLane = endpoint.lanes.get(window.lane);
-    if (endpointLane?.window === window) yield* endpointLane.claimed?.values() ?? [];
-  }
+function* claimedOf({ endpointLanes }: LaneWindow): Generator<Delivery> {
+  for (const { claimed } of endpointLanes.values()) yield* claimed?.values() ?? [];
 }
 
 /** Gives up the lanes that are to be given up and of which nothing is left to write. */
 export function releaseFinished(state: EngineState): void {
   if (state.recordingUnderWay) return;
   for (const window of state.windows.values()) {
-    if (window.phase === 'owned' || !isFinished(state, window)) continue;
+    if (window.phase === 'owned' || !isFinished(window)) continue;
     state.effects.push({ kind: 'release', lane: window.lane, epoch: window.epoch });
     dropLane(state, window);
   }
 }
 
-function isFinished(state: EngineState, window: LaneWindow): boolean {
+function isFinished(window: LaneWindow): boolean {
   if (window.readPosition > window.progress || hasUnwritten(window)) return false;
-  return window.phase === 'handing_over' || claimedOf(state, window).next().done === true;
+  return window.phase === 'handing_over' || claimedOf(window).next().done === true;
 }

@@ -7,7 +7,7 @@ import { wasSettled, type LaneEntry, type LaneWindow } from './lane-window.ts';
 import { takeAnswersAhead } from './late-answers.ts';
 import { roomToSend } from './scheduling.ts';
 import {
-  endpointLaneOf,
+  endpointLaneFor,
   hold,
   isFull,
   markUnwritten,
@@ -90,7 +90,7 @@ function takeEvent(state: EngineState, { window, matched }: Taken, now: Now): vo
   };
   for (const { endpointId } of matched.endpoints) {
     if (wasSettled(window, event, endpointId)) continue;
-    const endpointLane = endpointLaneOf(state, endpointId, window);
+    const endpointLane = endpointLaneFor(state, endpointId, window);
     if (isLeftOut(state, endpointLane, event.position)) continue;
     const delivery = createDelivery({ event, endpointLane, entry }, now);
     deliveries.push(delivery);

@@ -72,7 +72,7 @@ describe('in a lane that has all the rows it may, what is behind the cursors', (
     const endpoints = [...state.endpoints.values()];
     for (const endpoint of endpoints) {
       endpoint.circuit = circuit;
-      const endpointLane = endpoint.lanes.get(0);
+      const endpointLane = window.endpointLanes.get(endpoint);
       if (endpointLane !== undefined) endpointLane.cursor = { position: 0, mark: undefined };
     }
     const events = Array.from({ length: EVENTS }, (_event, nth) => ({
@@ -83,9 +83,9 @@ describe('in a lane that has all the rows it may, what is behind the cursors', (
     const place = { lane: 0, epoch: 1, after: 0, mark: undefined, limit: EVENTS };
     takeRefilled(state, { refill: { ...place, endpointIds }, events }, NOW);
     const rowsOf = Map.groupBy(window.refilledRows, ({ endpointId }) => endpointId);
-    return endpoints.map(({ id, lanes }) => {
-      const rows = rowsOf.get(id)?.length ?? 0;
-      expect(lanes.get(0)?.cursor?.position).toBe(rows);
+    return endpoints.map((endpoint) => {
+      const rows = rowsOf.get(endpoint.id)?.length ?? 0;
+      expect(window.endpointLanes.get(endpoint)?.cursor?.position).toBe(rows);
       return rows;
     });
   }

@@ -218,6 +218,21 @@ describe('endpoints with more queued than can be sent', () => {
     }
   });
 
+  test('of a tenant that was alone leave room for those of another one that comes', () => {
+    const alone = Array.from({ length: 20 }, () => ({ tenant: 'one', bodies: [0] }));
+    const world = new Table([...alone, { tenant: 'two', bodies: [0] }], { maxInFlight: 64 });
+    const coming = world.senders.at(-1);
+    if (coming === undefined) return;
+    for (const { endpoint } of world.senders.slice(0, -1)) noteDuration(endpoint, 1);
+    for (const sender of world.senders.slice(0, -1)) world.queue(sender);
+    while (world.send() !== undefined);
+    // None of what is under way is ever answered.
+    expect(world.underWay).toHaveLength(56);
+    world.queue(coming);
+    while (world.send() !== undefined);
+    expect(coming.endpoint.inFlight).toBe(8);
+  });
+
   test.each([
     ['that is alone', 0],
     ['beside one that has little to send', 1],

@@ -18,6 +18,9 @@ export const TURN_CREDIT = 4_096;
 /** What a delivery costs whatever its size: about as much as a small body. */
 const COST_BYTES = 1_024;
 
+/** Up to which part of what may be under way tenants share. */
+const SHARED = 7 / 8;
+
 function costOf({ event }: Delivery): number {
   return COST_BYTES + event.body.length;
 }
@@ -48,9 +51,9 @@ export function nextToSend(state: EngineState, now: Now): Delivery | undefined {
 }
 
 /**
- * Counts the deliveries that wait for nothing but their turn: those of fast endpoints below their limits, while
- * all sends that may be under way are. Who has its share does not count, nor do claimed rows: it may have begun
- * to hang, and nobody else is to wait for that.
+ * Counts the deliveries that wait for nothing but their turn: those of fast endpoints below their limits. Who
+ * has its share does not count, nor do claimed rows: it may have begun to hang, and nobody else is to wait for
+ * that.
  *
  * @param enough beyond so many it counts no further.
  */
@@ -133,8 +136,9 @@ function isOverShare(state: EngineState, { tenant, inFlight, speed }: Endpoint):
   return others >= room || inFlight >= Math.max(1, room / (tenant.endpoints - fastEndpoints));
 }
 
+/** An eighth is kept for tenants that come: what all others have may hang. */
 function tenantShare({ tenants, options: { limits } }: EngineState): number {
-  return Math.max(1, limits.maxInFlight / tenants.size);
+  return Math.max(1, (limits.maxInFlight * SHARED) / tenants.size);
 }
 
 function isHalfFull({ inFlight, options: { limits } }: EngineState): boolean {
@@ -213,15 +217,19 @@ export function stopWaiting(state: EngineState, endpoint: Endpoint): void {
   wakeWaiting(state, waitsAt);
 }
 
-function* takeFirst<Item>(items: Set<Item>, count: number): Generator<Item> {
-  let taken = 0;
+function takeFirst<Item>(items: Set<Item>, count: number): readonly Item[] {
+  // Almost always: it is asked with each answer.
+  if (items.size === 0) return NOBODY;
+  const taken: Item[] = [];
   for (const item of items) {
-    if (taken >= count) return;
-    taken += 1;
+    if (taken.length >= count) break;
     items.delete(item);
-    yield item;
+    taken.push(item);
   }
+  return taken;
 }
+
+const NOBODY: readonly never[] = [];
 
 /** Gives the endpoint a place among those that may send, if it has something queued. */
 export function joinTurns(state: EngineState, endpoint: Endpoint): void {

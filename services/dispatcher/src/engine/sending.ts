@@ -3,7 +3,7 @@ import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, LateAnswer, Now } from './effect.ts';
 import { retryWaitMs } from './retry-schedule.ts';
 import { nextToSend, noteBegin, noteEnd } from './scheduling.ts';
-import { forgetIfIdle, letGo, markUnwritten, type EngineState } from './state.ts';
+import { claimAgain, forgetIfIdle, letGo, markUnwritten, type EngineState } from './state.ts';
 import { beginAttempt, cancel, leaveToRow, settle } from './transitions.ts';
 
 /** Begins sends while there is room, those first whose turn it is. */
@@ -32,7 +32,7 @@ export function takeAnswer(state: EngineState, { delivery, outcome }: Answer, no
   const { endpoint, window } = delivery.endpointLane;
   learn(state, { endpoint, outcome }, now);
   noteEnd(state, delivery);
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  claimAgain(state, endpoint);
   if (window.phase === 'lost') {
     letGo(state, delivery);
     state.effects.push({ kind: 'answered_late', answer: toLateAnswer(delivery, outcome) });

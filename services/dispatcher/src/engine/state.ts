@@ -1,7 +1,12 @@
 import type { Delivery, LogEvent } from './delivery.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Effect, Now, RowSearch } from './effect.ts';
-import { createEndpointLane, forgetPairs, type EndpointLane } from './endpoint-lane.ts';
+import {
+  createEndpointLane,
+  forgetPairs,
+  startLagging,
+  type EndpointLane,
+} from './endpoint-lane.ts';
 import {
   createEndpoint,
   isSound,
@@ -142,37 +147,65 @@ export function endpointOf(state: EngineState, endpointId: string): Endpoint {
 /** Forgets an unregistered endpoint of which nothing is left. */
 export function forgetIfIdle(state: EngineState, endpoint: Endpoint): void {
   if (endpoint.view !== undefined || endpoint.inFlight > 0 || endpoint.queued > 0) return;
-  for (const { rowCount, claimed, cursor } of endpoint.lanes.values()) {
+  for (const { rowCount, claimed, cursor } of lanesOf(state, endpoint)) {
     if (rowCount > 0 || claimed !== undefined || cursor !== undefined) return;
   }
-  for (const endpointLane of endpoint.lanes.values()) forgetPairs(endpointLane);
+  for (const endpointLane of lanesOf(state, endpoint)) {
+    forgetPairs(endpointLane);
+    endpointLane.window.endpointLanes.delete(endpoint);
+  }
   state.endpoints.delete(endpoint.id);
   state.wakeTimes.forget(endpoint);
+}
+
+/** The lanes in which something is known of an endpoint. */
+export function* lanesOf({ windows }: EngineState, endpoint: Endpoint): Generator<EndpointLane> {
+  for (const { endpointLanes } of windows.values()) {
+    const endpointLane = endpointLanes.get(endpoint);
+    if (endpointLane !== undefined) yield endpointLane;
+  }
 }
 
 /** Finds an endpoint's deliveries of a lane, if it holds any. */
 export function findEndpointLane(
   { endpoints }: EngineState,
   endpointId: string,
-  { lane }: LaneWindow,
+  { endpointLanes }: LaneWindow,
 ): EndpointLane | undefined {
-  return endpoints.get(endpointId)?.lanes.get(lane);
+  const endpoint = endpoints.get(endpointId);
+  return endpoint && endpointLanes.get(endpoint);
 }
 
-/** Finds an endpoint's deliveries of a lane, or begins to hold them. */
-export function endpointLaneOf(
+/** Finds an endpoint's deliveries of a lane, or begins to hold them: for a delivery that is added. */
+export function endpointLaneFor(
   state: EngineState,
   endpointId: string,
   window: LaneWindow,
 ): EndpointLane {
   const endpoint = endpointOf(state, endpointId);
-  let endpointLane = endpoint.lanes.get(window.lane);
+  let endpointLane = window.endpointLanes.get(endpoint);
   if (endpointLane === undefined) {
     endpointLane = createEndpointLane(endpoint, window, 0);
-    endpoint.lanes.set(window.lane, endpointLane);
-    if (!isSound(endpoint)) endpointLane.mode = 'lagging';
+    window.endpointLanes.set(endpoint, endpointLane);
+    if (!isSound(endpoint)) startLagging(endpointLane);
   }
   return endpointLane;
+}
+
+/** Finds an endpoint's deliveries of a lane, or begins to hold them: for its rows. */
+export function endpointLaneOf(
+  state: EngineState,
+  endpointId: string,
+  window: LaneWindow,
+): EndpointLane {
+  const endpointLane = endpointLaneFor(state, endpointId, window);
+  endpointLane.isKept = true;
+  return endpointLane;
+}
+
+/** There may be room for rows of the endpoint that are due. */
+export function claimAgain({ claimable }: EngineState, endpoint: Endpoint): void {
+  if (endpoint.dueLanes !== undefined) claimable.add(endpoint);
 }
 
 /** Says whether memory holds all it may: then nothing is read. */

@@ -1,10 +1,15 @@
 import { countClaimed } from './claim-budget.ts';
 import { defer, waitInTurn, type Delivery, type EndReason, type Settlement } from './delivery.ts';
 import type { Now } from './effect.ts';
-import { leavePair, removeClaimed, startLagging, type EndpointLane } from './endpoint-lane.ts';
-import { noteSettled } from './lane-window.ts';
+import {
+  forgetIfEmpty,
+  leavePair,
+  removeClaimed,
+  startLagging,
+  type EndpointLane,
+} from './endpoint-lane.ts';
 import { enterTenant, joinTurns, leaveTenantIfIdle, stopWaiting } from './scheduling.ts';
-import { letGo, markUnwritten, type EngineState } from './state.ts';
+import { claimAgain, letGo, markUnwritten, type EngineState } from './state.ts';
 
 /*
  * The steps of a delivery (`DeliveryState`) of which something is counted or made due. Those of which
@@ -29,7 +34,7 @@ export function dequeue(state: EngineState, delivery: Delivery): void {
   endpoint.queued -= 1;
   if (delivery.entry === undefined) countClaimed(state, delivery, -1);
   else state.queued -= 1;
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  claimAgain(state, endpoint);
   // Nothing in the queue counts any more: it would keep its bodies in memory.
   if (endpoint.queued === 0) {
     endpoint.queue.clear();
@@ -56,7 +61,7 @@ export function follow(state: EngineState, delivery: Delivery, before: Delivery)
 function unfollow(state: EngineState, delivery: Delivery): void {
   const { endpoint } = delivery.endpointLane;
   countClaimed(state, delivery, -1);
-  if (endpoint.dueLanes.size > 0) state.claimable.add(endpoint);
+  claimAgain(state, endpoint);
   leaveTenantIfIdle(state, endpoint);
 }
 
@@ -85,6 +90,7 @@ export function settle(state: EngineState, delivery: Delivery): void {
   if (delivery.state === 'queued') dequeue(state, delivery);
   if (isFollowing) unfollow(state, delivery);
   const next = leavePair(endpointLane, delivery) ?? (isFollowing ? undefined : follower(delivery));
+  forgetIfEmpty(endpointLane);
   delivery.state = 'settled';
   letGo(state, delivery);
   if (entry === undefined) {
@@ -93,7 +99,7 @@ export function settle(state: EngineState, delivery: Delivery): void {
       endpointId: endpointLane.endpoint.id,
     });
   } else {
-    noteSettled(endpointLane.window, entry, endpointLane.endpoint.id);
+    entry.open -= 1;
   }
   if (next === undefined) return;
   if (next.entry === undefined) unfollow(state, next);

@@ -39,11 +39,10 @@ export function checkBounds(state: EngineState): void {
     within(`inFlight at ${origin.name}`, origin.inFlight, limits.maxInFlightPerOrigin);
   }
   for (const window of state.windows.values()) {
-    const { lane, entries, settledHere, settledAhead, refilledRows } = window;
+    const { lane, entries, settledAhead, refilledRows } = window;
     // What is read while it has room, and what a refill takes in above progress.
     const most = limits.maxWindowEvents + ofOneRefill(state);
     within(`entries of lane ${lane}`, entries.length, most);
-    within(`results of lane ${lane}`, settledHere.size, 2 * most);
     within(`known results of lane ${lane}`, settledAhead.size, 2 * most);
     within(`refilled rows of lane ${lane}`, refilledRows.length, 2 * ofOneRefill(state));
   }

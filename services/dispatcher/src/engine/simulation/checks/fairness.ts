@@ -10,8 +10,8 @@ import type { EngineState } from '../../state.ts';
  * endpoint: whoever has the turn sends up to four times, and each has to pay back for as many.
  */
 const MOST_PASSED_OVER = 20;
-/** An engine is woken at least every second. */
-const LONGEST_IDLE_MS = 1_100;
+/** Who could send does so at once; a time that has come is noticed by a timer. */
+const LONGEST_IDLE_MS = 5;
 /**
  * Shares that have grown are noticed with the next answers, and these may take long; so does whoever may
  * use the room at an origin first, and has its share.
@@ -19,6 +19,9 @@ const LONGEST_IDLE_MS = 1_100;
 const LONGEST_OVER_SHARE_MS = 20_000;
 /** Several times as long as the slowest of all sends takes. */
 const LONGEST_WAIT_MS = 60_000;
+
+/** What is left is kept for tenants that come. */
+const SHARED = 7 / 8;
 
 /** How an endpoint waits. Times are of the monotonic clock. */
 interface Waiting {
@@ -129,7 +132,7 @@ function couldSend(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   const origin = state.origins.get(view?.origin ?? '');
   if ((origin?.inFlight ?? 0) >= limits.maxInFlightPerOrigin) return false;
   if (tenant === undefined || state.inFlight < limits.maxInFlight / 2) return true;
-  const share = Math.max(1, limits.maxInFlight / state.tenants.size);
+  const share = Math.max(1, (limits.maxInFlight * SHARED) / state.tenants.size);
   if (tenant.inFlight >= share) return false;
   const others = tenant.inFlight - tenant.fastInFlight;
   if (endpoint.speed === 'fast') {

@@ -4,6 +4,7 @@ import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import type { Refilled } from '../../refilling.ts';
 import type { Recording } from '../../recording.ts';
+import { findEndpointLane, lanesOf } from '../../state.ts';
 import type { EngineState } from '../../state.ts';
 
 /** What a simulation must contain to be worth anything, each with what it is. */
@@ -82,9 +83,9 @@ export function lookBefore(state: EngineState): Before {
   const endpoints = new Map<Endpoint, Stood>();
   const modes = new Map<EndpointLane, EndpointLane['mode']>();
   for (const endpoint of state.endpoints.values()) {
-    const { circuit, concurrency, queued, lanes } = endpoint;
+    const { circuit, concurrency, queued } = endpoint;
     endpoints.set(endpoint, { circuit: circuit.state, limit: concurrency.current, queued });
-    for (const lane of lanes.values()) modes.set(lane, lane.mode);
+    for (const lane of lanesOf(state, endpoint)) modes.set(lane, lane.mode);
   }
   return { endpoints, modes };
 }
@@ -125,9 +126,10 @@ export function countRecording(
   state: EngineState,
 ): void {
   for (const { lane, parkedRows } of effect.recording.lanes) {
+    const window = state.windows.get(lane);
     const pairs = new Set<string>();
     for (const { endpointId, event, ordered } of parkedRows) {
-      const mode = state.endpoints.get(endpointId)?.lanes.get(lane)?.mode;
+      const mode = window && findEndpointLane(state, endpointId, window)?.mode;
       if (!ordered || mode !== 'lagging') continue;
       const pair = `${endpointId} ${event.invoiceId}`;
       if (pairs.has(pair)) races.count('unknownPair');

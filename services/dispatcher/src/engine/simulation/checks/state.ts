@@ -3,6 +3,7 @@ import { claimLimit } from '../../claim-budget.ts';
 import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
+import { lanesOf } from '../../state.ts';
 import type { EngineState } from '../../state.ts';
 import type { SimulatedStore } from '../servers/store.ts';
 
@@ -32,8 +33,8 @@ export function checkState(state: EngineState, { store, sends }: Compared): void
       for (const delivery of deliveries) if (delivery.state !== 'settled') inMemory.add(delivery);
     }
   }
-  for (const endpoint of state.endpoints.values()) {
-    for (const { claimed } of endpoint.lanes.values()) {
+  for (const window of state.windows.values()) {
+    for (const { claimed } of window.endpointLanes.values()) {
       for (const delivery of claimed?.values() ?? [])
         if (isClaimed(delivery)) inMemory.add(delivery);
     }
@@ -110,16 +111,16 @@ function checkEndpoint(state: EngineState, endpoint: Endpoint, counts: Counts | 
   same(`inFlight of ${endpoint.id}`, endpoint.inFlight, counts?.inFlight ?? 0);
   checkTurns(state, endpoint);
   checkClaims(state, endpoint);
-  checkHushed(endpoint);
+  checkHushed(state, endpoint);
 }
 
 /** Whoever is not called lags, and nothing is queued for it. */
-function checkHushed(endpoint: Endpoint): void {
-  const { id, queued, lanes, view } = endpoint;
+function checkHushed(state: EngineState, endpoint: Endpoint): void {
+  const { id, queued, view } = endpoint;
   // What is unregistered is cancelled.
   if (isCallable(endpoint) || view === undefined) return;
   if (queued > 0) throw new Error(`${id} is not called, and ${queued} are queued.`);
-  for (const { mode, window } of lanes.values()) {
+  for (const { mode, window } of lanesOf(state, endpoint)) {
     if (mode === 'direct')
       throw new Error(`${id} is not called, and known in lane ${window.lane}.`);
   }
@@ -146,7 +147,7 @@ function checkClaims(state: EngineState, endpoint: Endpoint): void {
   }
   if (!isCallable(endpoint)) return;
   const most = claimLimit(endpoint, state.options.limits);
-  const hasDue = [...dueLanes].some(({ window }) => window.phase === 'owned');
+  const hasDue = [...(dueLanes ?? [])].some(({ window }) => window.phase === 'owned');
   const hasRoom = circuit.state === 'half_open' ? queued + inFlight === 0 : claimed <= most / 2;
   // What a claim under way brings makes its endpoint claimable again.
   if (hasDue && hasRoom && !state.claimUnderWay && !state.claimable.has(endpoint)) {
@@ -212,35 +213,36 @@ function checkClaimedSums(state: EngineState, counts: ReadonlyMap<Endpoint, Coun
 
 /** The rows of a lane, and the pairs that they block, are those of all endpoints. */
 function checkRowTotals(state: EngineState): void {
-  const totals = new Map<LaneWindow, number>();
-  const blocked = new Map<LaneWindow, number>();
-  for (const { lanes } of state.endpoints.values()) {
-    for (const { window, rowCount, blockedPairs } of lanes.values()) {
-      blocked.set(window, (blocked.get(window) ?? 0) + blockedPairs);
-      totals.set(window, (totals.get(window) ?? 0) + rowCount);
-    }
-  }
-  for (const window of state.windows.values()) {
-    same(`rows of lane ${window.lane}`, window.rowTotal, totals.get(window) ?? 0);
-    same(`blocked pairs of lane ${window.lane}`, window.blockedPairs, blocked.get(window) ?? 0);
+  for (const { lane, endpointLanes, rowTotal, blockedPairs } of state.windows.values()) {
+    const known = [...endpointLanes.values()];
+    const rows = sum(known, ({ rowCount }) => rowCount);
+    const blocked = sum(known, (endpointLane) => endpointLane.blockedPairs);
+    same(`rows of lane ${lane}`, rowTotal, rows);
+    same(`blocked pairs of lane ${lane}`, blockedPairs, blocked);
   }
 }
 
 /** Between two recordings the engine knows how many rows there are, and of which pairs. */
 function checkRows(state: EngineState, store: SimulatedStore): void {
-  for (const endpoint of state.endpoints.values()) {
-    for (const endpointLane of endpoint.lanes.values()) {
-      const { window, rowCount, cursor } = endpointLane;
-      const stored = store.lane(window.lane);
-      if (stored.epoch !== window.epoch || endpoint.view === undefined) continue;
+  for (const { lane, epoch, endpointLanes } of state.windows.values()) {
+    const stored = store.lane(lane);
+    if (stored.epoch !== epoch) continue;
+    for (const endpoint of state.endpoints.values()) {
+      if (endpoint.view === undefined) continue;
       const rows = stored.parked.of(endpoint.id);
-      same(`rows of ${endpoint.id}`, rowCount, rows.length);
-      if (endpointLane.mode === 'direct') {
-        checkPairs(endpointLane, rows);
-        if (cursor !== undefined) throw new Error(`${endpoint.id} keeps a cursor for nothing.`);
-      }
+      const endpointLane = endpointLanes.get(endpoint);
+      same(`rows of ${endpoint.id}`, endpointLane?.rowCount ?? 0, rows.length);
+      if (endpointLane !== undefined) checkEndpointLane(endpointLane, rows);
     }
   }
+}
+
+function checkEndpointLane(endpointLane: EndpointLane, rows: Rows): void {
+  const { endpoint, mode, cursor, pairs, isKept } = endpointLane;
+  if (pairs === undefined && !isKept) throw new Error(`Nothing of ${endpoint.id} is held.`);
+  if (mode !== 'direct') return;
+  checkPairs(endpointLane, rows);
+  if (cursor !== undefined) throw new Error(`${endpoint.id} keeps a cursor for nothing.`);
 }
 
 type Rows = ReturnType<SimulatedStore['rowsOf']>;
@@ -271,11 +273,11 @@ export function findLeft(state: EngineState): string | undefined {
     const { id } = endpoint;
     if (endpoint.view === undefined) return `${id} was not forgotten.`;
     if (endpoint.queue.length > 0) return `Something of ${id} is queued.`;
-    for (const { pairs, claimed, window, mode } of endpoint.lanes.values()) {
+    for (const { pairs, claimed, window, mode } of lanesOf(state, endpoint)) {
       if (mode === 'lagging' && isSound(endpoint)) return `${id} lags in lane ${window.lane}.`;
       if (pairs !== undefined) return `Pairs of ${id} are left.`;
       if (claimed !== undefined) return `Rows of ${id} are claimed.`;
-      if (window.settledHere.size > 0) return `Results of lane ${window.lane} are left.`;
+      if (window.entries.length > 0) return `Events of lane ${window.lane} are left.`;
     }
   }
   if (state.tenants.size > 0) return 'Tenants are left.';
