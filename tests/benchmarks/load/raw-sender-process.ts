@@ -1,5 +1,4 @@
-import { createHmac, createSecretKey } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Client } from 'undici';
 import type { Dispatcher } from 'undici';
 import { answerQuestions } from '../helpers/answer-questions.ts';
@@ -18,7 +17,7 @@ let sent = 0;
 
 const answers: RawQuestions = {
   async send(load) {
-    const key = createSecretKey(load.secret.slice(SECRET_PREFIX.length), 'base64');
+    const key = createKey(Buffer.from(load.secret.slice(SECRET_PREFIX.length), 'base64'));
     const clients = takeClients(load.origin, load.concurrency);
     const latenciesMs: number[] = [];
     const startedAtMicros = microsecondsNow();
@@ -35,7 +34,7 @@ const answers: RawQuestions = {
 answerQuestions(answers);
 
 interface Running extends RawLoad {
-  readonly key: KeyObject;
+  readonly key: HmacKey;
   /** Gives each request a number; undefined when there are no more to send. */
   readonly next: () => number | undefined;
   readonly measured: number[] | undefined;
@@ -80,14 +79,11 @@ function run(client: Client, { path, key, next, measured }: Running): Promise<vo
 }
 
 /** As many bytes as a delivery of Billhook has, under the same headers, with a signature. */
-function signedRequest(path: string, key: KeyObject, number: number): Dispatcher.DispatchOptions {
+function signedRequest(path: string, key: HmacKey, number: number): Dispatcher.DispatchOptions {
   const id = `evt_${number.toString(16).padStart(ID_DIGITS, '0')}`;
   const seconds = Math.floor(Date.now() / 1_000);
   const body = Buffer.from(`${BODY}raw${number.toString().padStart(ID_DIGITS, '0')}${BODY_END}`);
-  const signature = createHmac('sha256', key)
-    .update(`${id}.${seconds}.`)
-    .update(body)
-    .digest('base64');
+  const signature = hmac(key, `${id}.${seconds}.`, body);
   const headers = [
     'content-type',
     'application/json',
@@ -111,4 +107,29 @@ function signedRequest(path: string, key: KeyObject, number: number): Dispatcher
     '1',
   ];
   return { method: 'POST', path, headers, body };
+}
+
+interface HmacKey {
+  readonly inner: Buffer;
+  readonly outer: Buffer;
+}
+
+const BLOCK_BYTES = 64;
+const input = Buffer.alloc(1_024);
+
+function createKey(secret: Buffer): HmacKey {
+  const pad = (byte: number) =>
+    Buffer.alloc(BLOCK_BYTES, byte).map((value, index) => value ^ (secret[index] ?? 0));
+  return { inner: Buffer.from(pad(0x36)), outer: Buffer.from(pad(0x5c)) };
+}
+
+/** As cheap as Billhook's own (`services/dispatcher/src/webhook/signature.ts`). */
+function hmac({ inner, outer }: HmacKey, prefix: string, body: Buffer): string {
+  input.set(inner);
+  const bodyAt = BLOCK_BYTES + input.write(prefix, BLOCK_BYTES, 'latin1');
+  input.set(body, bodyAt);
+  const digest = hash('sha256', input.subarray(0, bodyAt + body.length), 'latin1');
+  input.set(outer);
+  const end = BLOCK_BYTES + input.write(digest, BLOCK_BYTES, 'latin1');
+  return hash('sha256', input.subarray(0, end), 'base64');
 }
