@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import {
-  answer,
   echoInvoice,
   getInvoiceBytes,
   sendCall,
   startTestServer,
+  startWaitingServer,
 } from './servers.fixture.ts';
 
 /**
@@ -37,16 +36,9 @@ test.each([
 });
 
 test('a call that is late is ended by the server too, and its handler told why', async () => {
-  const { promise: reason, resolve } = Promise.withResolvers<unknown>();
-  const { address } = await startTestServer({
-    getInvoice: async ({ invoiceId }, { signal }) => {
-      await once(signal, 'abort');
-      resolve(signal.reason);
-      return answer(invoiceId);
-    },
-  });
+  const { address, aborted } = await startWaitingServer();
   expect(await sendCall(address, { 'grpc-timeout': '50m' }, message)).toMatchObject({
     'grpc-status': STATUS.deadlineExceeded,
   });
-  await expect(reason).resolves.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  expect((await aborted).reason).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
 });

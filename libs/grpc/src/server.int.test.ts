@@ -18,6 +18,7 @@ import {
   echoInvoice,
   message,
   startTestServer,
+  startWaitingServer,
 } from './servers.fixture.ts';
 
 const timeoutMs = 5_000;
@@ -162,40 +163,24 @@ describe('a request', () => {
 
 describe('a call', () => {
   test('ends at its deadline on both sides', async () => {
-    const { promise: aborted, resolve } = Promise.withResolvers<boolean>();
-    const { address } = await startTestServer({
-      getInvoice: async ({ invoiceId }, { signal }) => {
-        await once(signal, 'abort');
-        resolve(signal.aborted);
-        return answer(invoiceId);
-      },
-    });
+    const { address, aborted } = await startWaitingServer();
     const client = createInvoiceClient(address);
     await expect(
       call(client.getInvoice, { invoiceId: 'a' }, { timeoutMs: 100 }),
     ).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    await expect(aborted).resolves.toBe(true);
+    expect((await aborted).aborted).toBe(true);
   });
 
   test('that its caller gives up is given up by the server', async () => {
-    const started = Promise.withResolvers<void>();
-    const { promise: aborted, resolve } = Promise.withResolvers<boolean>();
-    const { address } = await startTestServer({
-      getInvoice: async ({ invoiceId }, { signal }) => {
-        started.resolve();
-        await once(signal, 'abort');
-        resolve(signal.aborted);
-        return answer(invoiceId);
-      },
-    });
+    const { address, started, aborted } = await startWaitingServer();
     const client = createInvoiceClient(address);
     const abort = new AbortController();
     const options = { timeoutMs, signal: abort.signal };
     const given = call(client.getInvoice, { invoiceId: 'a' }, options);
-    await started.promise;
+    await started;
     abort.abort();
     await expect(given).rejects.toMatchObject({ code: 'CANCELLED' });
-    await expect(aborted).resolves.toBe(true);
+    expect((await aborted).aborted).toBe(true);
     await expect(call(client.getInvoice, { invoiceId: 'a' }, options)).rejects.toMatchObject({
       code: 'CANCELLED',
     });

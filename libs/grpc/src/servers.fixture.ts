@@ -80,6 +80,27 @@ export async function startTestServer(options: ServerOptions = {}): Promise<Grpc
   return server;
 }
 
+/** Starts a server whose `getInvoice` answers once its call is given up. */
+export async function startWaitingServer(): Promise<{
+  readonly address: string;
+  /** A call has come. */
+  readonly started: Promise<void>;
+  /** The signal of the call that was given up. */
+  readonly aborted: Promise<AbortSignal>;
+}> {
+  const started = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<AbortSignal>();
+  const { address } = await startTestServer({
+    getInvoice: async ({ invoiceId }, { signal }) => {
+      started.resolve();
+      await once(signal, 'abort');
+      aborted.resolve(signal);
+      return answer(invoiceId);
+    },
+  });
+  return { address, started: started.promise, aborted: aborted.promise };
+}
+
 export function createInvoiceClient(target: string): InvoiceClient {
   const client = createGrpcClient(invoiceV1.InvoiceServiceClient, target, {
     retryable: ['getInvoice'],

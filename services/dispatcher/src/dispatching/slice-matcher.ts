@@ -2,7 +2,6 @@ import type { LogEvent } from '../engine/delivery.ts';
 import type { ReadRequest } from '../engine/effect.ts';
 import type { LaneStanding } from '../engine/engine.ts';
 import type { MatchedEvent } from '../engine/matching.ts';
-import type { Matching, MatchingParts } from '../subscriptions/endpoint-index.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
@@ -47,35 +46,34 @@ export function createSliceMatcher(deps: {
     for (const slice of alternate(slices)) {
       const event = slice.events[slice.done];
       if (event === undefined) continue;
-      const matching = view.match(event, CLOCK_TOLERANCE_MS);
+      const endpoints = view.match(event, CLOCK_TOLERANCE_MS);
       // Without filters, which is usual, at once.
-      if ('next' in matching) yield* matchInParts(slice, { event, first: matching }, turn);
-      else noteMatched(slice, { event, endpoints: matching });
+      if ('next' in endpoints) yield* matchInParts(slice, event, turn);
+      else noteMatched(slice, { event, endpoints });
       if (turn.isOver()) yield undefined;
     }
   }
 
   function* matchInParts(
     slice: SliceMatching,
-    { event, first }: { readonly event: LogEvent; readonly first: MatchingParts },
+    event: LogEvent,
     turn: MatchingTurn,
   ): Generator<undefined> {
-    let matching: Matching = first;
     for (let restarts = 0; isLeft(slice); restarts += 1) {
-      const endpoints = yield* matchOnce(matching, restarts < MAX_RESTARTS ? turn : undefined);
+      const endpoints = yield* matchOnce(event, restarts < MAX_RESTARTS ? turn : undefined);
       // It may be waited for no more by now.
       if (endpoints !== undefined && isLeft(slice)) return noteMatched(slice, { event, endpoints });
-      matching = view.match(event, CLOCK_TOLERANCE_MS);
     }
   }
 
   /** Returns nothing when the view changed meanwhile. Without a turn it is done at once. */
   function* matchOnce(
-    parts: Matching,
+    event: LogEvent,
     turn: MatchingTurn | undefined,
   ): Generator<undefined, readonly WatchedEndpoint[] | undefined> {
-    if (!('next' in parts)) return parts;
     const changeCount = view.changeCount();
+    const parts = view.match(event, CLOCK_TOLERANCE_MS);
+    if (!('next' in parts)) return parts;
     for (let part = parts.next(); ; part = parts.next()) {
       if (part.done === true) return part.value;
       if (turn?.isOver() !== true) continue;

@@ -138,6 +138,7 @@ describe('a circuit', () => {
       fail();
     }
     expect(circuit.state).toBe('open');
+    expect(afterWorking()).toEqual({ state: 'closed', failures: 0 });
   });
 
   test('that is not closed lets one delivery go at a time, and none while it is open', () => {

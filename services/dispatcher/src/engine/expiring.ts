@@ -1,7 +1,8 @@
 import type { Now } from './effect.ts';
-import { isActive, type Endpoint } from './endpoint.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
+import { isActive } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
-import { markUnwritten, type EngineState } from './state.ts';
+import { findEndpointLane, markUnwritten, type EngineState } from './state.ts';
 
 /**
  * Lets rows die that have waited for longer than the retention although nobody claims them, because
@@ -14,9 +15,9 @@ export function expireDue(state: EngineState, now: Now): void {
   if (now.monotonicMs < state.expireAtMs) return;
   state.expireAtMs = now.monotonicMs + state.options.limits.expireEveryMs;
   for (const window of state.windows.values()) {
-    for (const { endpoint, rowCount } of window.endpointLanes.values()) {
-      if (rowCount === 0 || !mayExpire(endpoint, window)) continue;
-      window.expireEndpoints.add(endpoint.id);
+    for (const endpointLane of window.endpointLanes.values()) {
+      if (endpointLane.rowCount === 0 || !mayExpire(endpointLane)) continue;
+      window.expireEndpoints.add(endpointLane.endpoint.id);
       state.expiring.add(window);
       markUnwritten(window, now);
     }
@@ -39,14 +40,13 @@ export function endpointsToExpire(state: EngineState, window: LaneWindow): strin
   const endpointIds = [...window.expireEndpoints];
   window.expireEndpoints.clear();
   return endpointIds.filter((endpointId) => {
-    const endpoint = state.endpoints.get(endpointId);
-    return endpoint !== undefined && mayExpire(endpoint, window);
+    const endpointLane = findEndpointLane(state, endpointId, window);
+    return endpointLane !== undefined && mayExpire(endpointLane);
   });
 }
 
 /** What still is under way ends soon, and is looked at the next time. */
-function mayExpire(endpoint: Endpoint, window: LaneWindow): boolean {
-  if (endpoint.view === undefined || isActive(endpoint) || window.phase !== 'owned') return false;
-  const endpointLane = window.endpointLanes.get(endpoint);
-  return endpointLane !== undefined && endpointLane.claimed === undefined;
+function mayExpire({ endpoint, window, claimed }: EndpointLane): boolean {
+  if (endpoint.view === undefined || isActive(endpoint)) return false;
+  return window.phase === 'owned' && claimed === undefined;
 }
