@@ -9,6 +9,7 @@ import { startLaneRounds, timeToNormalMs } from './lane-rounds.ts';
 import type { LaneRounds } from './lane-rounds.ts';
 import { planFaults } from './plan.ts';
 import type { Fault } from './plan.ts';
+import { findResent } from './resent.ts';
 import { COPIES, LANES, openSite } from './site.ts';
 import type { Site } from './site.ts';
 import { strike } from './strike.ts';
@@ -63,6 +64,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   await lanes.close();
   const inKafka = await readTopic(local.topic);
   const exitCode = await local.cluster.stop('SIGTERM');
+  const resent = await findResent(pool);
 
   const { arrivals, names } = endpoints;
   const findings = audit({ acknowledged, endpoints: names, arrivals, killedAtMs: [] });
@@ -73,12 +75,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     complaints: judge({
       findings,
       explanation,
+      resent,
       faults,
       missingInKafka,
       refusals,
       lost,
       exitCode,
-      endpoints: names.length,
     }),
     acknowledged: acknowledged.length,
     missing: findings.missing.length + missingInKafka.length,
