@@ -24,6 +24,8 @@ export default defineConfig({
           exclude: ['**/*.int.test.ts', '**/*.kafka.test.ts', '**/node_modules/**'],
           // Properties take their time on a busy machine.
           testTimeout: 60_000,
+          // They leave nothing behind in their process, and one for each file would take longer than most.
+          isolate: false,
         },
       },
       {

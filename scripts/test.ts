@@ -58,7 +58,12 @@ function argumentsFor(projects: readonly string[], args: readonly string[]): rea
 async function runVitest(args: readonly string[], folder: string): Promise<number> {
   const tests = spawn(process.execPath, [vitest, 'run', ...args], {
     cwd: root,
-    env: { ...process.env, TMPDIR: folder },
+    env: {
+      ...process.env,
+      TMPDIR: folder,
+      // Hundreds of processes start in a run: what one has compiled, the others need not.
+      NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+    },
     stdio: 'inherit',
   });
   // The terminal sends Ctrl-C to vitest as well; what a supervisor sends reaches this process only.

@@ -38,7 +38,12 @@ export function rateRatio(samples: readonly Sample[], to: readonly Sample[]): Sp
 
 /** CPU seconds of everything that worked for it: our processes, Postgres, and the broker. */
 export function cpuSecondsPer1000(samples: readonly Sample[]): Spread {
-  return spread(samples.map(({ cost, units }) => (cost.cpuSeconds / units) * 1_000));
+  return spread(samples.map(costOf));
+}
+
+/** How many times as much a unit costs as in the others of their rounds. */
+export function costRatio(samples: readonly Sample[], to: readonly Sample[]): Spread {
+  return ratios(samples.map(costOf), to.map(costOf));
 }
 
 /** Of these, those of one group of processes. */
@@ -51,6 +56,10 @@ export function cpuSecondsPer1000Of(samples: readonly Sample[], group: string): 
 /** The memory of a group of processes at the ends of the rounds. */
 export function megabytesOf(samples: readonly Sample[], group: string): Spread {
   return spread(samples.map(({ cost }) => cost.megabytesOf[group] ?? Number.NaN));
+}
+
+function costOf({ cost, units }: Sample): number {
+  return (cost.cpuSeconds / units) * 1_000;
 }
 
 function rateOf({ units, seconds }: Sample): number {

@@ -2,19 +2,36 @@ import type { BenchmarkRun, Row } from '../benchmark.ts';
 import { openInvoiceLoad } from '../load/invoices.ts';
 import { startRawSender } from '../load/raw-sender.ts';
 import { startCost } from '../measuring/cost.ts';
-import { cpuSecondsPer1000, inTurns, megabytesOf, perSecond } from '../measuring/rounds.ts';
+import {
+  costRatio,
+  cpuSecondsPer1000,
+  inTurns,
+  megabytesOf,
+  perSecond,
+} from '../measuring/rounds.ts';
 import type { Sample } from '../measuring/rounds.ts';
 import { startReceiver } from '../receiver/receiver.ts';
 import type { Receiver } from '../receiver/receiver.ts';
 import { deliveriesOf, deliverPreloaded } from '../systems/deliver-preloaded.ts';
 import type { DeliveredEvents } from '../systems/deliver-preloaded.ts';
+import type { MeasuredEndpoint } from '../systems/endpoints.ts';
 import type { MeasuredSystem } from '../systems/measured-system.ts';
+
+/** A system of some size, and the events that it delivers in a round. */
+export interface SizedSystem {
+  readonly system: MeasuredSystem;
+  readonly endpoints: readonly MeasuredEndpoint[];
+  readonly events: DeliveredEvents;
+}
 
 /** What is measured at each size of a system. */
 export interface Growth extends AsyncDisposable {
   readonly receiver: Receiver;
-  /** Deliveries of events that are in the log; in turns with a process that does nothing but send. */
-  deliveries(system: MeasuredSystem, events: DeliveredEvents): Promise<Row>;
+  /**
+   * Deliveries of events that are in the log; in turns with a process that does nothing but send, and
+   * with another system, where there is one to compare with.
+   */
+  deliveries(sized: SizedSystem, other?: SizedSystem): Promise<Row>;
   /** Invoices created over gRPC. */
   mutations(system: MeasuredSystem): Promise<Row>;
 }
@@ -36,14 +53,24 @@ export async function openGrowth(run: BenchmarkRun): Promise<Growth> {
 
   return {
     receiver,
-    async deliveries(system, events) {
-      const deliver = () => deliverPreloaded({ system, receiver }, events);
-      const send = () => raw.send(deliveriesOf(events));
-      await inTurns(1, [deliver, send]);
-      const [delivered = [], sent = []] = await inTurns(rounds, [deliver, send]);
+    async deliveries(sized, other) {
+      const deliverWith =
+        ({ system, endpoints, events }: SizedSystem) =>
+        async () => {
+          await receiver.expect(endpoints);
+          const delivered = await deliverPreloaded({ system, receiver }, events);
+          await receiver.forget(endpoints);
+          return delivered;
+        };
+      const send = () => raw.send(deliveriesOf(sized.events));
+      const measures = [deliverWith(sized), send];
+      if (other !== undefined) measures.push(deliverWith(other));
+      await inTurns(1, measures);
+      const [delivered = [], sent = [], compared = []] = await inTurns(rounds, measures);
       return {
         deliveriesPerSecond: perSecond(delivered),
         cpuSecondsPer1000Deliveries: cpuSecondsPer1000(delivered),
+        ...(other !== undefined && { timesTheCostOfTheOther: costRatio(delivered, compared) }),
         rawDeliveriesPerSecond: perSecond(sent),
         cpuSecondsPer1000RawDeliveries: cpuSecondsPer1000(sent),
         dispatcherMegabytes: megabytesOf(delivered, 'dispatcher'),

@@ -16,7 +16,8 @@ export async function measureHistory(run: BenchmarkRun): Promise<Table> {
   await using growth = await openGrowth(run);
   await using system = await openServices(run);
   await system.start();
-  const endpoints = await registerEndpoints(system, growth.receiver, ofDefaultTenant(1));
+  const places = ofDefaultTenant(1);
+  const endpoints = await registerEndpoints(system, growth.receiver, places);
   const [endpoint] = endpoints;
   if (endpoint === undefined) throw new Error('there is an endpoint');
   const rows: Row[] = [];
@@ -29,12 +30,9 @@ export async function measureHistory(run: BenchmarkRun): Promise<Table> {
     await system.start(dispatchers);
     // What was created just now is delivered first.
     await untilNothingWaits(system);
-    const deliveries = await growth.deliveries(system, {
-      ...ofDefaultTenant(1),
-      eventsPerTenant: AMOUNT[run.size],
-    });
+    const delivered = { ...places, eventsPerTenant: AMOUNT[run.size] };
+    const deliveries = await growth.deliveries({ system, endpoints, events: delivered });
     rows.push({ events, ...mutations, ...deliveries });
   }
-  await growth.receiver.forget(endpoints);
   return { title: 'By events in the log', rows };
 }

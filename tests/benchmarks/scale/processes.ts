@@ -37,10 +37,7 @@ async function measureAt(
   await untilNothingWaits(system);
   const places = ofDefaultTenant(ENDPOINTS);
   const endpoints = await registerEndpoints(system, growth.receiver, places);
-  const deliveries = await growth.deliveries(system, {
-    ...places,
-    eventsPerTenant: AMOUNT[run.size] / ENDPOINTS,
-  });
-  await growth.receiver.forget(endpoints);
+  const events = { ...places, eventsPerTenant: AMOUNT[run.size] / ENDPOINTS };
+  const deliveries = await growth.deliveries({ system, endpoints, events });
   return { ...mutations, ...deliveries };
 }
