@@ -75,7 +75,13 @@ export function createPingQueue(send: SendPing, limits: PingLimits): PingQueue {
   }
 
   function takeNext(): Next | undefined {
+    const nowMs = performance.now();
     for (const call of calls) {
+      // Places become free by the same deadline: its own timer may come after them.
+      if (call.deadlineMs <= nowMs) {
+        giveUp(call);
+        continue;
+      }
       for (const [origin, pings] of call.waiting) {
         if ((underWayTo.get(origin) ?? 0) >= limits.maxPerOrigin) continue;
         const ping = pings.shift();
