@@ -13,7 +13,10 @@ const notOnCluster = [
 ].map((name) => `tests/end-to-end/${name}.test.ts`);
 const onlyOnCluster = ['tests/{cluster,chaos}/*.test.ts'];
 
-/** Tests by what they need: nothing, a real Postgres, Kafka, or the whole system. */
+/**
+ * Tests by what they need: nothing, a real Postgres, Kafka, or the whole system. Where there are many
+ * files, one process runs them all: to start one for each takes longer than most of them.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -24,7 +27,6 @@ export default defineConfig({
           exclude: ['**/*.int.test.ts', '**/*.kafka.test.ts', '**/node_modules/**'],
           // Properties take their time on a busy machine.
           testTimeout: 60_000,
-          // They leave nothing behind in their process, and one for each file would take longer than most.
           isolate: false,
         },
       },
@@ -35,6 +37,7 @@ export default defineConfig({
           globalSetup: ['libs/testing/src/global-setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          isolate: false,
         },
       },
       {
