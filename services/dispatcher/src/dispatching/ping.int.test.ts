@@ -139,9 +139,7 @@ function pingOf(
     targetOf: ({ url }) => ({
       address: createTarget(url),
       headers: [],
-      keys: [{ key, validUntilMs: Infinity }],
-      allKeys: [key],
-      allValidUntilMs: Infinity,
+      keys: [key],
     }),
     headersOf: createWebhookHeaders({ version: 'test', random: Math.random }),
     maySend: () => true,

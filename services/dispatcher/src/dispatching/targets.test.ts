@@ -2,7 +2,7 @@ import { createKey, createSecret, createSecretBox } from '@billhook/secrets';
 import { describe, expect, test } from 'vitest';
 import type { EncryptedSecret, WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { createSigningKey, sign } from '../webhook/signature.ts';
-import { createTargets, currentKeys } from './targets.ts';
+import { createTargets } from './targets.ts';
 
 const secretBox = createSecretBox([createKey()]);
 const endpointId = 'ep_1';
@@ -63,15 +63,15 @@ describe('a target', () => {
 
 test('all secrets sign until their time is over, the newest first, and only then no more', () => {
   const [newest, second, oldest] = [createSecret(), createSecret(), createSecret()];
-  const secrets = [encrypted(newest), encrypted(second, 2_000), encrypted(oldest, 1_000)];
-  const target = createTargets(secretBox)(endpointWith({ secrets }));
-  const content = { id: 'evt_1', timestampSeconds: 1, body: Buffer.from('{}') };
-  const signing = (nowMs: number) => sign(currentKeys(target, nowMs), content).split(' ');
-  const [first, next, last] = [newest, second, oldest].map((each) =>
-    sign([createSigningKey(each)], content),
-  );
-  expect(signing(999)).toEqual([first, next, last]);
-  expect(signing(1_000)).toEqual([first, next]);
-  expect(signing(1_999)).toEqual([first, next]);
-  expect(signing(2_000)).toEqual([first]);
+  const secrets = [encrypted(newest), encrypted(second, 20_000), encrypted(oldest, 10_000)];
+  const { keys } = createTargets(secretBox)(endpointWith({ secrets }));
+  const contentAt = (timestampSeconds: number) => {
+    return { id: 'evt_1', timestampSeconds, body: Buffer.from('{}') };
+  };
+  const signedAt = (timestampSeconds: number, by: readonly string[]) =>
+    by.map((secret) => sign([createSigningKey(secret)], contentAt(timestampSeconds))).join(' ');
+  expect(sign(keys, contentAt(9))).toBe(signedAt(9, [newest, second, oldest]));
+  expect(sign(keys, contentAt(10))).toBe(signedAt(10, [newest, second]));
+  expect(sign(keys, contentAt(19))).toBe(signedAt(19, [newest, second]));
+  expect(sign(keys, contentAt(20))).toBe(signedAt(20, [newest]));
 });

@@ -9,11 +9,8 @@ export interface SigningTarget {
   readonly address: Target;
   /** The headers of its own: names and values in turn. */
   readonly headers: readonly string[];
-  /** The newest first, with the time until which each is valid, wall clock. */
-  readonly keys: readonly { readonly key: SigningKey; readonly validUntilMs: number }[];
-  /** All of them, while none has ended. */
-  readonly allKeys: readonly SigningKey[];
-  readonly allValidUntilMs: number;
+  /** The newest first. */
+  readonly keys: readonly SigningKey[];
 }
 
 /**
@@ -38,21 +35,11 @@ function prepare(endpoint: WatchedEndpoint, secretBox: SecretBox): SigningTarget
   const { url, endpointId, secrets, encryptedHeaders } = endpoint;
   const headers =
     encryptedHeaders === undefined ? [] : secretBox.decryptHeaders(encryptedHeaders, endpointId);
-  const keys = secrets.map(({ ciphertext, validUntilMs = Infinity }) => ({
-    key: createSigningKey(secretBox.decrypt(ciphertext, endpointId)),
-    validUntilMs,
-  }));
   return {
     address: createTarget(url),
     headers: headers.flatMap(({ name, value }) => [name, value]),
-    keys,
-    allKeys: keys.map(({ key }) => key),
-    allValidUntilMs: Math.min(...keys.map(({ validUntilMs }) => validUntilMs)),
+    keys: secrets.map(({ ciphertext, validUntilMs }) =>
+      createSigningKey(secretBox.decrypt(ciphertext, endpointId), validUntilMs),
+    ),
   };
-}
-
-/** The keys that sign now: more than one while a secret is being rotated. */
-export function currentKeys(target: SigningTarget, nowMs: number): readonly SigningKey[] {
-  if (nowMs < target.allValidUntilMs) return target.allKeys;
-  return target.keys.filter(({ validUntilMs }) => nowMs < validUntilMs).map(({ key }) => key);
 }

@@ -8,7 +8,7 @@ import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { PING_BODY } from '../webhook/body.ts';
 import type { WebhookHeaders } from '../webhook/headers.ts';
 import { sign } from '../webhook/signature.ts';
-import { currentKeys, type SigningTarget } from './targets.ts';
+import type { SigningTarget } from './targets.ts';
 
 /** Signs and POSTs. Each call ends with one outcome, never within the call itself. */
 export interface WebhookSender {
@@ -62,9 +62,8 @@ export function createWebhookSender(deps: {
       return;
     }
     const { id, body } = message;
-    const nowMs = Date.now();
-    const timestampSeconds = Math.floor(nowMs / 1_000);
-    const signature = sign(currentKeys(target, nowMs), { id, timestampSeconds, body });
+    const timestampSeconds = Math.floor(Date.now() / 1_000);
+    const signature = sign(target.keys, { id, timestampSeconds, body });
     const { endpointId } = endpoint;
     const ownHeaders = target.headers;
     const headers = headersOf({ ...message, timestampSeconds, signature, endpointId, ownHeaders });

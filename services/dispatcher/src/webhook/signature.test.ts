@@ -60,15 +60,18 @@ describe('a signature', () => {
   test('shows nothing of its secret', () => {
     const key = createSigningKey(`whsec_${Buffer.alloc(32, 7).toString('base64')}`);
     expect([inspect(key, { showHidden: true }), JSON.stringify(key)]).toEqual([
-      'SigningKey {}',
-      '{}',
+      'SigningKey { validUntilMs: Infinity }',
+      '{"validUntilMs":null}',
     ]);
   });
 
   test('is verified with the old and with the new secret while it is rotated', () => {
     const secrets = [makeSecret(32), makeSecret(24)];
     const timestampSeconds = Math.floor(Date.now() / 1_000);
-    const signature = sign(secrets.map(createSigningKey), { id, timestampSeconds, body });
+    const signature = sign(
+      secrets.map((secret) => createSigningKey(secret)),
+      { id, timestampSeconds, body },
+    );
     expect(signature).toMatch(/^v1,[\w+/]{43}= v1,[\w+/]{43}=$/);
     for (const secret of secrets) {
       const headers = headersOf(timestampSeconds, signature);

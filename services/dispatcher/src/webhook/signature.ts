@@ -19,11 +19,14 @@ const outerInput = Buffer.alloc(BLOCK_BYTES + 32);
 
 /** A secret, ready to sign with. It shows nothing of it. */
 export class SigningKey {
+  /** Wall clock; a secret that another one has followed ends some day. */
+  readonly validUntilMs: number;
   readonly #inner: Buffer;
   readonly #outer: Buffer;
 
   /** @param secret at most 64 bytes. */
-  constructor(secret: Buffer) {
+  constructor(secret: Buffer, validUntilMs: number) {
+    this.validUntilMs = validUntilMs;
     this.#inner = pad(secret, INNER_PAD);
     this.#outer = pad(secret, OUTER_PAD);
   }
@@ -50,14 +53,14 @@ function pad(secret: Buffer, byte: number): Buffer {
  * @param secret `whsec_` and the base64 of 24 to 64 bytes.
  * @throws if it is none; the message does not hold it.
  */
-export function createSigningKey(secret: string): SigningKey {
+export function createSigningKey(secret: string, validUntilMs = Infinity): SigningKey {
   const encoded = secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : '';
   const bytes = Buffer.from(encoded, 'base64');
   const isBase64 = bytes.toString('base64') === encoded;
   if (!isBase64 || bytes.length < MIN_SECRET_BYTES || bytes.length > MAX_SECRET_BYTES) {
     throw new Error('A secret of an endpoint is not "whsec_" and the base64 of 24 to 64 bytes');
   }
-  return new SigningKey(bytes);
+  return new SigningKey(bytes, validUntilMs);
 }
 
 /** What a signature covers. */
@@ -73,7 +76,8 @@ export interface SignedContent {
  * Signs a delivery after Standard Webhooks 1.0.
  *
  * @param keys the endpoint's secrets, the newest first; more than one while a secret is rotated.
- * @returns the `webhook-signature`: one `v1,<base64>` per key, parted by spaces.
+ * @returns the `webhook-signature`: one `v1,<base64>` per key that is valid at the timestamp, parted by
+ *   spaces.
  */
 export function sign(keys: readonly SigningKey[], content: SignedContent): string {
   const { id, timestampSeconds, body } = content;
@@ -84,6 +88,7 @@ export function sign(keys: readonly SigningKey[], content: SignedContent): strin
   innerInput.set(body, BLOCK_BYTES + prefix.length);
   let signatures = '';
   for (const key of keys) {
+    if (timestampSeconds * 1_000 >= key.validUntilMs) continue;
     const digest = key.digest(length);
     signatures += signatures === '' ? `v1,${digest}` : ` v1,${digest}`;
   }
