@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Log } from '@billhook/runtime';
+import { within, type Log } from '@billhook/runtime';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { createKafkaClient, RETRY } from './client.ts';
 
@@ -124,10 +124,8 @@ function createConsumer(kafka: Kafka, clientId: string): Consumer {
 
 /** Leaves the group, if the broker answers soon. */
 async function disconnect(consumer: Consumer): Promise<void> {
-  const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
-  const timer = setTimeout(giveUp, STOP_TIMEOUT_MS);
-  await Promise.race([consumer.disconnect().catch(() => undefined), late]);
-  clearTimeout(timer);
+  const left = consumer.disconnect().catch(() => undefined);
+  await within(left, STOP_TIMEOUT_MS, () => undefined);
 }
 
 async function run(

@@ -1,3 +1,4 @@
+import { within } from '@billhook/runtime';
 import { Gauge, type Registry } from 'prom-client';
 import { createFamilies, type Labels, type Metric } from './metric.ts';
 
@@ -62,12 +63,6 @@ function patiently(read: () => Promise<Values>, otherwise: Values): () => Promis
       .finally(() => {
         underWay = undefined;
       });
-    const late = Promise.withResolvers<Values>();
-    const timer = setTimeout(late.resolve, PATIENCE_MS, otherwise);
-    try {
-      return await Promise.race([underWay, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return within(underWay, PATIENCE_MS, () => otherwise);
   };
 }

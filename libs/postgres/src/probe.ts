@@ -1,3 +1,4 @@
+import { within } from '@billhook/runtime';
 import type { Pool } from './pool.ts';
 
 /** More than a busy pool takes to have a connection free. */
@@ -20,12 +21,6 @@ export function createProbe(pool: Pool): () => Promise<string | undefined> {
       .finally(() => {
         underWay = undefined;
       });
-    const late = Promise.withResolvers<string>();
-    const timer = setTimeout(late.resolve, PATIENCE_MS, PROBLEM);
-    try {
-      return await Promise.race([underWay, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return within(underWay, PATIENCE_MS, () => PROBLEM);
   };
 }

@@ -11,3 +11,4 @@ export type { ProcessConfiguration, ProcessOptions, RunningService, Stoppable } 
 export { remember } from './remember.ts';
 export { describeSettings, readSettings } from './settings.ts';
 export type { SettingDescription, Settings } from './settings.ts';
+export { unlessAborted, within } from './waiting.ts';

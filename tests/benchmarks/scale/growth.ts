@@ -51,20 +51,19 @@ export async function openGrowth(run: BenchmarkRun): Promise<Growth> {
   const raw = opened.use(await startRawSender(run, receiver));
   const rounds = run.rounds ?? ROUNDS[run.size];
 
+  async function deliver({ system, endpoints, events }: SizedSystem): Promise<Sample> {
+    await receiver.expect(endpoints);
+    const delivered = await deliverPreloaded({ system, receiver }, events);
+    await receiver.forget(endpoints);
+    return delivered;
+  }
+
   return {
     receiver,
     async deliveries(sized, other) {
-      const deliverWith =
-        ({ system, endpoints, events }: SizedSystem) =>
-        async () => {
-          await receiver.expect(endpoints);
-          const delivered = await deliverPreloaded({ system, receiver }, events);
-          await receiver.forget(endpoints);
-          return delivered;
-        };
       const send = () => raw.send(deliveriesOf(sized.events));
-      const measures = [deliverWith(sized), send];
-      if (other !== undefined) measures.push(deliverWith(other));
+      const measures = [() => deliver(sized), send];
+      if (other !== undefined) measures.push(() => deliver(other));
       await inTurns(1, measures);
       const [delivered = [], sent = [], compared = []] = await inTurns(rounds, measures);
       return {

@@ -1,7 +1,7 @@
 import type { AppendBell, Appended } from '@billhook/event-store';
 import { listen } from '@billhook/postgres';
 import type { Pool } from '@billhook/postgres';
-import type { Log } from '@billhook/runtime';
+import { unlessAborted, type Log } from '@billhook/runtime';
 import type { EventLogReader, LaneRequest, LaneSlice } from '../event-log.ts';
 import { createAlarm } from '../alarm.ts';
 import { LaneTails } from './lane-tails.ts';
@@ -60,7 +60,6 @@ export async function openPostgresEventLog(
     if (requests.length === 0) return [];
     const askedAtMs = performance.now();
     const result = await unlessAborted(
-      signal,
       deps.pool.query<EventLogRow>({
         name: `read_lanes_${schema}`,
         text: readLanesText(schema),
@@ -71,6 +70,7 @@ export async function openPostgresEventLog(
           laneBytes,
         ],
       }),
+      signal,
     );
     const slices = toSlices(requests, result.rows);
     for (const [index, slice] of slices.entries()) {
@@ -128,16 +128,4 @@ async function hearAppends(
 
 function bytesOf({ events }: LaneSlice): number {
   return events.reduce((bytes, { data }) => bytes + data.length, 0);
-}
-
-/** Stops waiting for a result when the signal aborts; the query itself ends on its own. */
-async function unlessAborted<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

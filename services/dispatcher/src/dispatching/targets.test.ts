@@ -65,9 +65,6 @@ test('all secrets sign until their time is over, the newest first, and only then
   const [newest, second, oldest] = [createSecret(), createSecret(), createSecret()];
   const secrets = [encrypted(newest), encrypted(second, 20_000), encrypted(oldest, 10_000)];
   const { keys } = createTargets(secretBox)(endpointWith({ secrets }));
-  const contentAt = (timestampSeconds: number) => {
-    return { id: 'evt_1', timestampSeconds, body: Buffer.from('{}') };
-  };
   const signedAt = (timestampSeconds: number, by: readonly string[]) =>
     by.map((secret) => sign([createSigningKey(secret)], contentAt(timestampSeconds))).join(' ');
   expect(sign(keys, contentAt(9))).toBe(signedAt(9, [newest, second, oldest]));
@@ -75,3 +72,7 @@ test('all secrets sign until their time is over, the newest first, and only then
   expect(sign(keys, contentAt(19))).toBe(signedAt(19, [newest, second]));
   expect(sign(keys, contentAt(20))).toBe(signedAt(20, [newest]));
 });
+
+function contentAt(timestampSeconds: number) {
+  return { id: 'evt_1', timestampSeconds, body: Buffer.from('{}') };
+}

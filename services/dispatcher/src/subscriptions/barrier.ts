@@ -1,4 +1,4 @@
-import type { Log } from '@billhook/runtime';
+import { unlessAborted, type Log } from '@billhook/runtime';
 import { backOff } from './backoff.ts';
 import type { SubscriptionSource, SubscriptionWatch } from './watch.ts';
 
@@ -82,15 +82,3 @@ function shareCalls<Answer>(call: () => Promise<Answer>): () => Promise<Answer> 
 }
 
 function ignore(): void {}
-
-/** Stops waiting for a result when the signal, which has not aborted yet, does so. */
-async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}

@@ -1,5 +1,6 @@
 import { subscriptionV1 } from '@billhook/contracts';
 import { call, createGrpcClient, openStream, type GrpcClient } from '@billhook/grpc';
+import { within } from '@billhook/runtime';
 
 import type { SubscriptionSource } from './watch.ts';
 
@@ -37,14 +38,8 @@ async function callForRevision(client: SubscriptionClient): Promise<bigint> {
 }
 
 /** Gives an answer the deadline that a call has by itself. */
-async function inTime<Answer>(asked: Promise<Answer>): Promise<Answer> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(new Error(`The revision was not known within ${REVISION_TIMEOUT_MS} ms`));
-  }, REVISION_TIMEOUT_MS);
-  try {
-    return await Promise.race([asked, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  return within(asked, REVISION_TIMEOUT_MS, () => {
+    throw new Error(`The revision was not known within ${REVISION_TIMEOUT_MS} ms`);
+  });
 }

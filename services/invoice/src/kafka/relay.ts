@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLogReader } from '@billhook/event-log';
 import { createPartitionProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
-import type { Log } from '@billhook/runtime';
+import { within, type Log } from '@billhook/runtime';
 import { readAppendedPositions, START } from '../postgres/relay-cursors.ts';
 import { createBatchSender } from './batch-sender.ts';
 import { createLaneChecker } from './check-lanes.ts';
@@ -126,9 +125,9 @@ export async function startRelay(
     async stop(timeoutMs) {
       leases.leave();
       const left = [...led.values()].map(({ lane, epoch }) => handOver(lane, epoch));
-      await within(Promise.all(left), timeoutMs);
+      await within(Promise.all(left), timeoutMs, () => undefined);
       stopping.abort();
-      await within(running, CLOSE_TIMEOUT_MS);
+      await within(running, CLOSE_TIMEOUT_MS, () => undefined);
       await leases.stop();
     },
   };
@@ -146,12 +145,4 @@ function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): Led
     underWay: Promise.resolve(),
     sendingSinceMs: Infinity,
   };
-}
-
-/** Waits for the work, but no longer than the time. */
-async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-  const ended = new AbortController();
-  const time = sleep(timeoutMs, undefined, { signal: ended.signal }).catch(() => undefined);
-  await Promise.race([work, time]);
-  ended.abort();
 }
