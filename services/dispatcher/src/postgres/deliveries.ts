@@ -145,6 +145,8 @@ function settled(condition: string): string {
       select from dispatcher.parked
       where parked.lane = ended.lane and parked.position = ended.position
         and parked.endpoint_id = ended.endpoint_id)
+    -- The order within need not outlive the join, and the next page begins behind the last one here.
+    order by event_id desc
     limit $4`;
 }
 
