@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { learn } from './calling.ts';
 import { takeChanges } from './changes.ts';
 import type { AttemptOutcome } from './delivery.ts';
+import type { Now } from './effect.ts';
 import type { Endpoint, EndpointView } from './endpoint.ts';
-import { optionsOf, viewOf } from './engine.fixture.ts';
+import { eventAt, gainedLane, optionsOf, viewOf } from './engine.fixture.ts';
+import { Engine } from './engine.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createState, endpointOf, type EngineState } from './state.ts';
 
@@ -111,3 +113,35 @@ describe('an endpoint that moves', () => {
     expect(endpoint.concurrency.current).toBeLessThan(8);
   });
 });
+
+test('a circuit is judged by its probe, not by what was sent before it opened', () => {
+  const circuit = { ...DEFAULT_LIMITS.circuit, failures: 2 };
+  const engine = new Engine(
+    optionsOf({ view: viewOf, limits: { circuit }, retryScheduleMs: [1_000], retentionMs: 60_000 }),
+  );
+  engine.leaseExtended(Infinity, at(0));
+  engine.laneGained(gainedLane(0), at(0));
+  const events = Array.from({ length: 6 }, (_, index) => {
+    return { event: eventAt(index + 1), endpoints: [viewOf('ep_1')] };
+  });
+  engine.eventsRead([{ lane: 0, epoch: 1, events }], at(0));
+  const sent = engine.takeEffects().flatMap((effect) => (effect.kind === 'send' ? [effect] : []));
+  expect(sent).toHaveLength(6);
+  const timeOut = (ms: number) => {
+    const delivery = sent.shift()?.delivery;
+    if (delivery === undefined) throw new Error('all have been answered');
+    engine.answered({ delivery, outcome: { ...LATE, durationMs: ms } }, at(ms));
+  };
+  const circuitAt = (ms: number) => [...engine.standings(at(ms))].map((one) => one.circuit);
+  timeOut(1_000);
+  timeOut(1_001);
+  expect(circuitAt(1_001)).toEqual(['open']);
+  engine.tick(at(2_500));
+  expect(circuitAt(2_500)).toEqual(['half_open']);
+  for (const ms of [2_600, 2_700, 2_800, 2_900]) timeOut(ms);
+  expect(circuitAt(2_900)).toEqual(['half_open']);
+});
+
+function at(ms: number): Now {
+  return { wallMs: 1_000_000 + ms, monotonicMs: ms };
+}

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import {
   afterFailure,
+  afterSending,
   afterWait,
   afterWorking,
   createCircuit,
@@ -18,6 +19,7 @@ const REASON = 'answered 500';
 interface Model {
   state: Circuit['state'];
   failures: number;
+  isProbed: boolean;
   /** Probes that failed since it opened. */
   failedProbes: number;
   openedAtMs: number;
@@ -68,6 +70,7 @@ function fails(random: number): Command {
       real.circuit = afterFailure(real.circuit, { reason: REASON, now, random }, RULES);
       // What began before it opened is nothing new.
       if (model.state === 'open') return compare(model, real);
+      if (model.state === 'half_open' && !model.isProbed) return compare(model, real);
       if (model.state === 'half_open') model.failedProbes += 1;
       else {
         model.failures += 1;
@@ -82,6 +85,16 @@ function fails(random: number): Command {
   };
 }
 
+const sends: Command = {
+  check: ({ state }) => state !== 'open',
+  run(model, real) {
+    real.circuit = afterSending(real.circuit);
+    if (model.state === 'half_open') model.isProbed = true;
+    compare(model, real);
+  },
+  toString: () => 'sends',
+};
+
 function waits(ms: number): Command {
   return {
     check: () => true,
@@ -89,7 +102,9 @@ function waits(ms: number): Command {
       const before = real.circuit;
       real.nowMs += ms;
       real.circuit = afterWait(before, real.nowMs);
-      if (before.state === 'open' && real.nowMs >= before.probeAtMs) model.state = 'half_open';
+      if (before.state === 'open' && real.nowMs >= before.probeAtMs) {
+        Object.assign(model, { state: 'half_open', isProbed: false });
+      }
       compare(model, real);
     },
     toString: () => `waits ${ms} ms`,
@@ -99,6 +114,8 @@ function waits(ms: number): Command {
 const commands = fc.commands(
   [
     fc.constant(works),
+    fc.constant(sends),
+    fc.constant(sends),
     fc.double({ min: 0, max: 0.999, noNaN: true }).map(fails),
     fc.double({ min: 0, max: 0.999, noNaN: true }).map(fails),
     fc.double({ min: 0, max: 0.999, noNaN: true }).map(fails),
@@ -111,7 +128,13 @@ describe('a circuit', () => {
   test('is what its model is, whatever the answers and whenever they come', () => {
     fc.assert(
       fc.property(commands, (history) => {
-        const model = { failures: 0, failedProbes: 0, openedAtMs: 0, triedAtMs: 0 };
+        const model = {
+          failures: 0,
+          isProbed: false,
+          failedProbes: 0,
+          openedAtMs: 0,
+          triedAtMs: 0,
+        };
         const setup = (): { model: Model; real: Real } => ({
           model: { ...model, state: 'closed' },
           real: { circuit: createCircuit(), nowMs: 5_000 },
@@ -135,6 +158,10 @@ describe('a circuit', () => {
       nowMs += waitMs;
       circuit = afterWait(circuit, nowMs);
       expect(circuit.state).toBe('half_open');
+      // An answer to what was sent before it opened.
+      fail();
+      expect(circuit.state).toBe('half_open');
+      circuit = afterSending(circuit);
       fail();
     }
     expect(circuit.state).toBe('open');
@@ -149,7 +176,7 @@ describe('a circuit', () => {
         fc.double({ min: 1, max: 64, noNaN: true }),
         (history, maxInFlight, current) => {
           const real: Real = { circuit: createCircuit(), nowMs: 0 };
-          const model = { state: 'closed' as const, failures: 0, failedProbes: 0 };
+          const model = { state: 'closed' as const, failures: 0, isProbed: false, failedProbes: 0 };
           fc.modelRun(() => ({ model: { ...model, openedAtMs: 0, triedAtMs: 0 }, real }), history);
           const endpoint = createEndpoint('ep_1', {
             endpointId: 'ep_1',

@@ -16,7 +16,11 @@ import { jitter } from './retry-schedule.ts';
 export type Circuit =
   | { readonly state: 'closed'; readonly failures: number }
   | (Broken & { readonly state: 'open'; readonly probeAtMs: number })
-  | (Broken & { readonly state: 'half_open' });
+  | (Broken & {
+      readonly state: 'half_open';
+      /** The probe has been sent, when all that was sent before had been answered. */
+      readonly isProbed: boolean;
+    });
 
 interface Broken {
   /** What the last failure was, in words. */
@@ -55,7 +59,12 @@ export function afterWorking(): Circuit {
   return SOUND;
 }
 
-/** The receiver failed. While it is open, that is nothing new. */
+/** A delivery is sent. Where the circuit is half open, it is the probe. */
+export function afterSending(circuit: Circuit): Circuit {
+  return circuit.state === 'half_open' ? { ...circuit, isProbed: true } : circuit;
+}
+
+/** The receiver failed. Of what was sent before it opened, that is nothing new. */
 export function afterFailure(
   circuit: Circuit,
   { reason, now, random }: CircuitFailure,
@@ -75,6 +84,7 @@ export function afterFailure(
       return open(now.wallMs, rules.firstWaitMs);
     }
     case 'half_open':
+      if (!circuit.isProbed) return circuit;
       return open(circuit.sinceMs, Math.min(rules.longestWaitMs, circuit.waitMs * 2));
     case 'open':
       return circuit;
@@ -85,5 +95,5 @@ export function afterFailure(
 export function afterWait(circuit: Circuit, monotonicMs: number): Circuit {
   if (circuit.state !== 'open' || monotonicMs < circuit.probeAtMs) return circuit;
   const { reason, sinceMs, waitMs } = circuit;
-  return { state: 'half_open', reason, sinceMs, waitMs };
+  return { state: 'half_open', reason, sinceMs, waitMs, isProbed: false };
 }

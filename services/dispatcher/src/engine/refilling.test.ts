@@ -60,7 +60,13 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
 
 describe('in a lane that has all the rows it may, what is behind the cursors', () => {
   const WORKS: Circuit = { state: 'closed', failures: 0 };
-  const PROBED: Circuit = { state: 'half_open', reason: '', sinceMs: 0, waitMs: 1_000 };
+  const PROBED: Circuit = {
+    state: 'half_open',
+    reason: '',
+    sinceMs: 0,
+    waitMs: 1_000,
+    isProbed: false,
+  };
   const EVENTS = 40;
 
   /** Refills all endpoints of a lane from the same events, and says how many rows each of them got. */

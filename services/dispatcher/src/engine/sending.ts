@@ -1,4 +1,5 @@
 import { hush, learn } from './calling.ts';
+import { afterSending } from './circuit.ts';
 import type { AttemptOutcome, Delivery, Settlement } from './delivery.ts';
 import type { Answer, LateAnswer, Now } from './effect.ts';
 import { retryWaitMs } from './retry-schedule.ts';
@@ -22,6 +23,8 @@ function begin(state: EngineState, delivery: Delivery, now: Now): void {
   delivery.isUnanswered = false;
   delivery.startedAtMs = now.wallMs;
   delivery.revision = state.options.revision();
+  const { endpoint } = delivery.endpointLane;
+  endpoint.circuit = afterSending(endpoint.circuit);
   noteBegin(state, delivery, now);
   beginAttempt(state, delivery);
   state.effects.push({ kind: 'send', delivery });
