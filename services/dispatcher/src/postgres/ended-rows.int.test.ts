@@ -137,6 +137,16 @@ test('rows die whose events are too old, and the next one of a pair is due', asy
   ]);
 });
 
+test('what was retried by hand does not die of its age, and is cancelled like all else', async () => {
+  const retried = { ...row({ lane: 1, position: 1, ageMs: 2 * DAY_MS }), ordered: false };
+  await write([{ parkedRows: [retried, row({ lane: 1, position: 2, ageMs: 2 * DAY_MS })] }]);
+  const expiring = { lane: 1, expireEndpoints: [ENDPOINT], expireBeforeMs: SINCE_MS };
+  expect(await write([expiring])).toMatchObject([{ expired: [{ rows: 1, isAll: true }] }]);
+  expect(await countLeft()).toBe(1);
+  await write([{ lane: 1, cancelEndpoints: [ENDPOINT] }]);
+  expect(await countLeft()).toBe(0);
+});
+
 test('others keep their rows of an event that is too old', async () => {
   const place = { lane: 1, position: 1, ageMs: 2 * DAY_MS };
   await write([{ parkedRows: [row(place), row({ ...place, endpointId: OTHER_ENDPOINT })] }]);

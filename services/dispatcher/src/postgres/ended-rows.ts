@@ -104,7 +104,7 @@ async function endRows(
                cross join lateral (
                  select parked.ctid from dispatcher.parked
                  where parked.lane = ending.lane and parked.endpoint_id = ending.endpoint_id
-                   and parked.position < ending.before
+                   and parked.position < ending.before and (parked.ordered or not $7)
                  limit $4
                ) as row
                limit $4))
@@ -123,6 +123,8 @@ async function endRows(
       END_AT_MOST,
       reason,
       settlement,
+      // Whoever retries by hand wants it sent, however old it is.
+      settlement === 'dead',
     ],
   });
   return result.rows;
