@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTimestampMs } from '@billhook/contracts';
 import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
-import { useTestDatabase } from '@billhook/testing';
+import { startPostgresProxy, useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
 import { getEndpointStatus } from '../grpc/endpoint-status.ts';
@@ -75,8 +75,8 @@ async function stayActive(): Promise<void> {
   expect(state()).toBe('active');
 }
 
-function createHealth(): EndpointHealth {
-  const deps = { pool, view, subscriptions: client, log };
+function createHealth(ownPool = pool): EndpointHealth {
+  const deps = { pool: ownPool, view, subscriptions: client, log };
   return createEndpointHealth(deps, { failingForMs: FAILING_FOR_MS });
 }
 
@@ -142,9 +142,31 @@ test('one success, of whichever process, begins the time anew', async () => {
   await stayActive();
 });
 
+test('what could not be written is written with what came after it', async () => {
+  await fail();
+  await later();
+  const proxy = await startPostgresProxy(database.connectionString);
+  const ownPool = await openTables(proxy.connectionString, 1);
+  onTestFinished(async () => {
+    await ownPool.end();
+    await proxy.close();
+  });
+  health = createHealth(ownPool);
+  health.note(endpointId, true);
+  proxy.cut();
+  await expect(health.flush(signal)).rejects.toThrow();
+  proxy.mend();
+  await fail();
+  await stayActive();
+  expect(await isShownFailing()).toBe(true);
+  await later();
+  await fail();
+  await vi.waitFor(() => expect(state()).toBe('disabled'));
+});
+
 test.each([
   ['this process', () => health],
-  ['one that was stopped before it wrote anything', createHealth],
+  ['one that was stopped before it wrote anything', () => createHealth()],
 ])('an endpoint that is renewed begins anew, as seen by %s', async (_name, after) => {
   await fail();
   await later();

@@ -62,6 +62,7 @@ export function createEndpointHealth(
   ): Promise<void> {
     const endpoint = view.endpoint(endpointId);
     // It is reported again when it fails again.
+    if (signal.aborted) return;
     if (endpoint?.state !== 'active' || reporting.size >= MAX_REPORTS) return;
     // A subscription service of the version before would disable what was just enabled.
     if (endpoint.renewedAtMs === 0) return;
@@ -110,15 +111,27 @@ export function createEndpointHealth(
       notedSince = view.revision();
       noted = new Map();
       gone = new Set();
-      if (deleted.size > 0) await deleteHealth(pool, [...deleted]);
-      const rows = [...notes].flatMap(([endpointId, note]) => healthNote(endpointId, note) ?? []);
-      if (rows.length === 0) return;
-      await resetHealth(pool, rows);
-      for (const failing of await noteHealth(pool, rows, failingForMs)) {
-        void report(failing, revision, signal);
+      try {
+        for (const failing of await write(notes, deleted)) void report(failing, revision, signal);
+      } catch (error) {
+        notedSince = revision;
+        noted = merge(notes, noted);
+        gone = new Set([...deleted, ...gone]);
+        throw error;
       }
     },
   };
+
+  async function write(
+    notes: ReadonlyMap<string, Noted>,
+    deleted: ReadonlySet<string>,
+  ): Promise<FailingEndpoint[]> {
+    if (deleted.size > 0) await deleteHealth(pool, [...deleted]);
+    const rows = [...notes].flatMap(([endpointId, note]) => healthNote(endpointId, note) ?? []);
+    if (rows.length === 0) return [];
+    await resetHealth(pool, rows);
+    return noteHealth(pool, rows, failingForMs);
+  }
 
   /** What is to be noted of an endpoint, if it is still there and anything counts. */
   function healthNote(endpointId: string, note: Noted): HealthNote | undefined {
@@ -131,4 +144,21 @@ export function createEndpointHealth(
     if (failingSinceMs === undefined && lastSuccessMs === undefined) return undefined;
     return { endpointId, renewedAtMs, lastSuccessMs, failingSinceMs };
   }
+}
+
+/** What was noted before, and after that. */
+function merge(
+  before: ReadonlyMap<string, Noted>,
+  after: ReadonlyMap<string, Noted>,
+): Map<string, Noted> {
+  const merged = new Map(before);
+  for (const [endpointId, later] of after) {
+    const earlier = before.get(endpointId);
+    const failsStill = later.lastSuccessMs === undefined && earlier?.failingSinceMs !== undefined;
+    merged.set(endpointId, {
+      lastSuccessMs: later.lastSuccessMs ?? earlier?.lastSuccessMs,
+      failingSinceMs: failsStill ? earlier.failingSinceMs : later.failingSinceMs,
+    });
+  }
+  return merged;
 }

@@ -4,7 +4,7 @@ import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
 import type { EndpointStanding } from '../engine/standings.ts';
-import { deleteStandings, noteStandings } from '../postgres/standings.ts';
+import { deleteStaleStandings, deleteStandings, noteStandings } from '../postgres/standings.ts';
 import type { EndpointHealth } from './endpoint-health.ts';
 import { now, type EngineLoop } from './engine-loop.ts';
 
@@ -18,7 +18,8 @@ const NOTE_AT_MOST = 1_000;
 
 /**
  * Writes down now and then how endpoints stand in this process, and how they did, so that any
- * dispatcher can show it. It runs until the signal aborts, and then takes its own standings away.
+ * dispatcher can show it. It runs until the signal aborts, and then writes down what it knows of how they
+ * did, and takes its own standings away.
  */
 export async function keepEndpointRecords(
   deps: {
@@ -53,6 +54,7 @@ export async function keepEndpointRecords(
     if (monotonicMs < flushAtMs) return;
     flushAtMs = monotonicMs + FLUSH_HEALTH_EVERY_MS;
     await health.flush(signal);
+    await deleteStaleStandings(pool);
   }
 
   let failures = 0;
@@ -68,7 +70,7 @@ export async function keepEndpointRecords(
     }
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
-  await deleteStandings(pool, dispatcherId).catch(() => undefined);
+  await Promise.allSettled([health.flush(signal), deleteStandings(pool, dispatcherId)]);
 }
 
 /** What has nothing under way and no fault need not be known of. */

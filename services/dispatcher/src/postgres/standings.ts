@@ -54,12 +54,17 @@ export async function noteStandings(
   });
 }
 
-/** Forgets what a dispatcher noted, or what nobody has confirmed for long. */
+/** Forgets what a dispatcher noted. */
 export async function deleteStandings(pool: Pool, dispatcherId: string): Promise<void> {
+  await pool.query('delete from dispatcher.endpoint_standing where dispatcher_id = $1', [
+    dispatcherId,
+  ]);
+}
+
+/** Forgets what dispatchers noted that have not confirmed it for long: those that were killed. */
+export async function deleteStaleStandings(pool: Pool): Promise<void> {
   await pool.query(
-    `delete from dispatcher.endpoint_standing
-     where dispatcher_id = $1 or noted_at < now() - ${CURRENT_FOR}`,
-    [dispatcherId],
+    `delete from dispatcher.endpoint_standing where noted_at < now() - ${CURRENT_FOR}`,
   );
 }
 
