@@ -26,6 +26,8 @@ export async function measureHistory(run: BenchmarkRun): Promise<Table> {
     const dispatchers = system.copiesOf('dispatcher');
     await Promise.all(dispatchers.map((copy) => copy.stop('SIGTERM')));
     await preloadHistory(system, { endpoint, events });
+    // What the mutations bring is delivered as well.
+    await growth.receiver.expect(endpoints);
     const mutations = await growth.mutations(system);
     await system.start(dispatchers);
     // What was created just now is delivered first.

@@ -34,7 +34,9 @@ export interface LogEvent {
  * in_flight                            failed     it failed
  * in_flight                            settled    the receiver took it, or will never
  * queued, waiting, failed, deferred    parked     progress passes it, or a claimed row is given back
- * queued, waiting, failed, deferred    settled    it is cancelled, or has waited for too long
+ * queued, waiting, failed, deferred    settled    it is cancelled, has waited for too long, or was taken
+ *                                                 at its former lane owner, whose answer comes late
+ * parked                               in_flight  such an answer comes to its row
  * ```
  * A step of which something is counted is a function of `transitions.ts`, the others stand below; an
  * attempt fails in `sending.ts`.

@@ -74,7 +74,7 @@ export interface Endpoint extends EndpointKey {
 
 /** Why an endpoint is switched off, and since when. */
 export interface Disabling {
-  /** A stable word: `gone` for an answer 410, `failing` for nothing but failures for five days. */
+  /** A stable word: `gone` for an answer 410, `failing` for nothing but failures for long. */
   readonly reason: string;
   readonly sinceMs: number;
 }

@@ -27,6 +27,7 @@ describe('registering', () => {
       endpointId: expect.stringMatching(/^ep_[0-9a-f]{32}$/),
       url: 'http://127.0.0.1:9/a',
       state: 'ENDPOINT_STATE_ACTIVE',
+      paused: false,
       disabledReason: '',
       description: '',
       events: ['a'],
@@ -78,7 +79,8 @@ describe('registering', () => {
     const { endpointId } = (await copy.register(url, 'a')).endpoint;
     await copy.change('pauseEndpoint', endpointId);
     const off = await copy.disable(endpointId, await copy.revision());
-    expect(off).toMatchObject({ state: 'ENDPOINT_STATE_DISABLED', disabledReason: 'gone' });
+    const isDisabled = { state: 'ENDPOINT_STATE_DISABLED', disabledReason: 'gone' };
+    expect(off).toMatchObject({ ...isDisabled, paused: true });
     const { endpoint } = await copy.register(url, 'b');
     expect(endpoint).toMatchObject({ state: 'ENDPOINT_STATE_PAUSED', disabledReason: '' });
   });

@@ -32,6 +32,7 @@ export function toEndpointMessage(endpoint: Endpoint): subscriptionV1.Endpoint {
     endpointId: endpoint.endpointId,
     url: endpoint.url,
     state: stateMessages[stateOf(endpoint)],
+    paused: endpoint.paused,
     disabledReason: disabled?.reason ?? '',
     disableTime: disabled === null ? undefined : writeTimestampMs(disabled.sinceMs),
     description: endpoint.description,

@@ -1946,7 +1946,10 @@ export const DeliveryServiceService = {
       Buffer.from(ListDeliveriesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListDeliveriesResponse => ListDeliveriesResponse.decode(value),
   },
-  /** Reads one delivery with its attempts. */
+  /**
+   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
+   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   */
   getDelivery: {
     path: "/billhook.delivery.v1.DeliveryService/GetDelivery" as const,
     requestStream: false as const,
@@ -2009,7 +2012,10 @@ export const DeliveryServiceService = {
 export interface DeliveryServiceServer extends UntypedServiceImplementation {
   /** Reads deliveries, newest events first within an endpoint. */
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
-  /** Reads one delivery with its attempts. */
+  /**
+   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
+   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   */
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
   /** Sends a delivery that is dead or waits for its next attempt again, now. */
   retryDelivery: handleUnaryCall<RetryDeliveryRequest, RetryDeliveryResponse>;
@@ -2041,7 +2047,10 @@ export interface DeliveryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListDeliveriesResponse) => void,
   ): ClientUnaryCall;
-  /** Reads one delivery with its attempts. */
+  /**
+   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
+   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   */
   getDelivery(
     request: GetDeliveryRequest,
     callback: (error: ServiceError | null, response: GetDeliveryResponse) => void,

@@ -94,7 +94,7 @@ export interface Endpoint {
   readonly state: EndpointState;
   /**
    * Why it is disabled: `gone`, it answered 410; `failing`, nothing but failures came from it for
-   * five days. Else empty.
+   * as long as `BILLHOOK_DISABLE_AFTER` says, five days by default. Else empty.
    */
   readonly disabledReason: string;
   readonly description: string;
@@ -121,7 +121,11 @@ export interface Endpoint {
   /** The filters of those events that have one. */
   readonly filters: readonly EventFilter[];
   /** Since when it is disabled; absent when it is not. */
-  readonly disableTime: Timestamp | undefined;
+  readonly disableTime:
+    | Timestamp
+    | undefined;
+  /** It is paused, also when it is disabled at the same time: then it stays paused once it is enabled. */
+  readonly paused: boolean;
 }
 
 /** Of the events of this name, an endpoint gets those that meet the filter. */
@@ -433,6 +437,7 @@ function createBaseEndpoint(): Endpoint {
     headerNames: [],
     filters: [],
     disableTime: undefined,
+    paused: false,
   };
 }
 
@@ -479,6 +484,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.disableTime !== undefined) {
       Timestamp.encode(message.disableTime, writer.uint32(114).fork()).join();
+    }
+    if (message.paused !== false) {
+      writer.uint32(120).bool(message.paused);
     }
     return writer;
   },
@@ -608,6 +616,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.disableTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -647,6 +663,7 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.disableTime = (object.disableTime !== undefined && object.disableTime !== null)
       ? Timestamp.fromPartial(object.disableTime)
       : undefined;
+    message.paused = object.paused ?? false;
     return message;
   },
 };
