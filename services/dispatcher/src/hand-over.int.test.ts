@@ -3,16 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgresProxy } from '@billhook/testing';
 import { expect, onTestFinished, test } from 'vitest';
 
-import {
-  distinct,
-  firstSeen,
-  invoiceIds,
-  TIMEOUT_MS,
-  useDispatchers,
-} from './dispatchers.fixture.ts';
+import { distinct, firstSeen, invoiceIds, useDispatchers } from './dispatchers.fixture.ts';
 
 const LANES = 8;
 const EVENTS = 6;
+/** Longer than a lane that is given up waits for answers. */
+const SLOW_MS = 1_200;
+/** The deadline is far beyond that: what is late on a busy machine is sent again. */
+const SHARED = { ownership: 'shared', deliveryTimeoutMs: 15_000 } as const;
 const dispatchers = useDispatchers({ lanes: LANES });
 
 /** How many lanes each live dispatcher has, the fewest first. */
@@ -34,20 +32,20 @@ test('dispatchers that join and leave while receivers are slow send nothing twic
   const receiver = await dispatchers.receive(() => ({
     kind: 'respond',
     status: 204,
-    delayMs: Math.random() * TIMEOUT_MS * 0.6,
+    delayMs: Math.random() * SLOW_MS,
   }));
   dispatchers.register(receiver);
-  const first = await dispatchers.start({ ownership: 'shared' });
+  const first = await dispatchers.start(SHARED);
   await expect.poll(shares, { timeout: 5_000 }).toEqual([LANES]);
   await dispatchers.appendToEach(ids, EVENTS);
   await receiver.waitFor(40, 5_000);
 
-  const second = await dispatchers.start({ ownership: 'shared' });
+  const second = await dispatchers.start(SHARED);
   await expect.poll(shares, { timeout: 5_000 }).toEqual([4, 4]);
   await receiver.waitFor((requests) => requests.length > 80, 10_000);
   await first.stop();
   await expect.poll(shares, { timeout: 5_000 }).toEqual([LANES]);
-  await dispatchers.start({ ownership: 'shared' });
+  await dispatchers.start(SHARED);
   await second.stop();
 
   await receiver.waitFor((requests) => distinct(requests) >= 40 * EVENTS, 30_000);
@@ -65,13 +63,13 @@ test('what fails after its lane was handed over is tried again as the schedule s
   let failures = 0;
   const receiver = await dispatchers.receive(() => {
     failures += 1;
-    return { kind: 'respond', status: failures <= count ? 503 : 204, delayMs: TIMEOUT_MS * 0.6 };
+    return { kind: 'respond', status: failures <= count ? 503 : 204, delayMs: SLOW_MS };
   });
   dispatchers.register(receiver);
-  const first = await dispatchers.start({ ownership: 'shared' });
+  const first = await dispatchers.start(SHARED);
   await dispatchers.appendToEach(ids, 1);
   await receiver.waitFor(count, 15_000);
-  await dispatchers.start({ ownership: 'shared' });
+  await dispatchers.start(SHARED);
   await first.stop();
   await receiver.waitFor(2 * count, 10_000);
   await expect.poll(dispatchers.parkedRows, { timeout: 10_000 }).toBe(0);
