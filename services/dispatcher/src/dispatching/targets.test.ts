@@ -63,16 +63,16 @@ describe('a target', () => {
 
 test('all secrets sign until their time is over, the newest first, and only then no more', () => {
   const [newest, second, oldest] = [createSecret(), createSecret(), createSecret()];
-  const secrets = [encrypted(newest), encrypted(second, 20_000), encrypted(oldest, 10_000)];
+  const secrets = [encrypted(newest), encrypted(second, 2_000), encrypted(oldest, 1_000)];
   const { keys } = createTargets(secretBox)(endpointWith({ secrets }));
-  const signedAt = (timestampSeconds: number, by: readonly string[]) =>
-    by.map((secret) => sign([createSigningKey(secret)], contentAt(timestampSeconds))).join(' ');
-  expect(sign(keys, contentAt(9))).toBe(signedAt(9, [newest, second, oldest]));
-  expect(sign(keys, contentAt(10))).toBe(signedAt(10, [newest, second]));
-  expect(sign(keys, contentAt(19))).toBe(signedAt(19, [newest, second]));
-  expect(sign(keys, contentAt(20))).toBe(signedAt(20, [newest]));
+  const signedAt = (sentAtMs: number, by: readonly string[]) =>
+    by.map((secret) => sign([createSigningKey(secret)], contentAt(sentAtMs))).join(' ');
+  expect(sign(keys, contentAt(999))).toBe(signedAt(999, [newest, second, oldest]));
+  expect(sign(keys, contentAt(1_000))).toBe(signedAt(1_000, [newest, second]));
+  expect(sign(keys, contentAt(1_999))).toBe(signedAt(1_999, [newest, second]));
+  expect(sign(keys, contentAt(2_000))).toBe(signedAt(2_000, [newest]));
 });
 
-function contentAt(timestampSeconds: number) {
-  return { id: 'evt_1', timestampSeconds, body: Buffer.from('{}') };
+function contentAt(sentAtMs: number) {
+  return { id: 'evt_1', sentAtMs, body: Buffer.from('{}') };
 }

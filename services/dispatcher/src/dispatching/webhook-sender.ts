@@ -7,7 +7,7 @@ import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { PING_BODY } from '../webhook/body.ts';
 import type { WebhookHeaders } from '../webhook/headers.ts';
-import { sign } from '../webhook/signature.ts';
+import { sign, timestampOf } from '../webhook/signature.ts';
 import type { SigningTarget } from './targets.ts';
 
 /** Signs and POSTs. Each call ends with one outcome, never within the call itself. */
@@ -62,8 +62,9 @@ export function createWebhookSender(deps: {
       return;
     }
     const { id, body } = message;
-    const timestampSeconds = Math.floor(Date.now() / 1_000);
-    const signature = sign(target.keys, { id, timestampSeconds, body });
+    const sentAtMs = Date.now();
+    const signature = sign(target.keys, { id, sentAtMs, body });
+    const timestampSeconds = timestampOf(sentAtMs);
     const { endpointId } = endpoint;
     const ownHeaders = target.headers;
     const headers = headersOf({ ...message, timestampSeconds, signature, endpointId, ownHeaders });

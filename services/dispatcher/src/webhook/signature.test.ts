@@ -12,7 +12,11 @@ describe('a signature', () => {
   test('is verified by the library of Standard Webhooks', () => {
     const secret = makeSecret(32);
     const timestampSeconds = Math.floor(Date.now() / 1_000);
-    const signature = sign([createSigningKey(secret)], { id, timestampSeconds, body });
+    const signature = sign([createSigningKey(secret)], {
+      id,
+      sentAtMs: timestampSeconds * 1_000,
+      body,
+    });
     const headers = headersOf(timestampSeconds, signature);
     expect(new Webhook(secret).verify(body.toString(), headers)).toEqual(
       JSON.parse(body.toString()),
@@ -25,7 +29,7 @@ describe('a signature', () => {
     const secret = makeSecret(64);
     const signature = sign([createSigningKey(secret)], {
       id,
-      timestampSeconds: 1_700_000_000,
+      sentAtMs: 1_700_000_000_000,
       body,
     });
     expect(signature).toBe(
@@ -35,7 +39,7 @@ describe('a signature', () => {
 
   test('has always these bytes', () => {
     const key = createSigningKey(`whsec_${Buffer.alloc(32, 7).toString('base64')}`);
-    expect(sign([key], { id, timestampSeconds: 1_700_000_000, body })).toBe(
+    expect(sign([key], { id, sentAtMs: 1_700_000_000_999, body })).toBe(
       'v1,56bQl4fhWPmgMhV9JZS+2m/LkBvnH+VRiY6jUqe51Ik=',
     );
   });
@@ -49,9 +53,9 @@ describe('a signature', () => {
         (secret, bytes, timestampSeconds) => {
           const key = createSigningKey(`whsec_${Buffer.from(secret).toString('base64')}`);
           const hmac = createHmac('sha256', secret).update(`${id}.${timestampSeconds}.`);
-          expect(sign([key], { id, timestampSeconds, body: Buffer.from(bytes) })).toBe(
-            `v1,${hmac.update(bytes).digest('base64')}`,
-          );
+          expect(
+            sign([key], { id, sentAtMs: timestampSeconds * 1_000, body: Buffer.from(bytes) }),
+          ).toBe(`v1,${hmac.update(bytes).digest('base64')}`);
         },
       ),
     );
@@ -70,7 +74,7 @@ describe('a signature', () => {
     const timestampSeconds = Math.floor(Date.now() / 1_000);
     const signature = sign(
       secrets.map((secret) => createSigningKey(secret)),
-      { id, timestampSeconds, body },
+      { id, sentAtMs: timestampSeconds * 1_000, body },
     );
     expect(signature).toMatch(/^v1,[\w+/]{43}= v1,[\w+/]{43}=$/);
     for (const secret of secrets) {

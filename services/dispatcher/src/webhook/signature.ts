@@ -63,12 +63,17 @@ export function createSigningKey(secret: string, validUntilMs = Infinity): Signi
   return new SigningKey(bytes, validUntilMs);
 }
 
+/** The `webhook-timestamp`: seconds since 1970. */
+export function timestampOf(sentAtMs: number): number {
+  return Math.floor(sentAtMs / 1_000);
+}
+
 /** What a signature covers. */
 export interface SignedContent {
   /** The `webhook-id`, in ASCII. It holds no `.`, which parts the pieces that are signed. */
   readonly id: string;
-  /** The `webhook-timestamp`: seconds since 1970. */
-  readonly timestampSeconds: number;
+  /** The time of the `webhook-timestamp`, which has whole seconds. */
+  readonly sentAtMs: number;
   readonly body: Buffer;
 }
 
@@ -76,19 +81,19 @@ export interface SignedContent {
  * Signs a delivery after Standard Webhooks 1.0.
  *
  * @param keys the endpoint's secrets, the newest first; more than one while a secret is rotated.
- * @returns the `webhook-signature`: one `v1,<base64>` per key that is valid at the timestamp, parted by
+ * @returns the `webhook-signature`: one `v1,<base64>` per key that is valid at the time, parted by
  *   spaces.
  */
 export function sign(keys: readonly SigningKey[], content: SignedContent): string {
-  const { id, timestampSeconds, body } = content;
-  const prefix = `${id}.${timestampSeconds}.`;
+  const { id, sentAtMs, body } = content;
+  const prefix = `${id}.${timestampOf(sentAtMs)}.`;
   const length = BLOCK_BYTES + prefix.length + body.length;
   if (innerInput.length < length) innerInput = Buffer.alloc(2 * length);
   innerInput.write(prefix, BLOCK_BYTES, 'latin1');
   innerInput.set(body, BLOCK_BYTES + prefix.length);
   let signatures = '';
   for (const key of keys) {
-    if (timestampSeconds * 1_000 >= key.validUntilMs) continue;
+    if (sentAtMs >= key.validUntilMs) continue;
     const digest = key.digest(length);
     signatures += signatures === '' ? `v1,${digest}` : ` v1,${digest}`;
   }
