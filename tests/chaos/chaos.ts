@@ -81,6 +81,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       refusals,
       lost,
       exitCode,
+      endpoints: names.length,
     }),
     acknowledged: acknowledged.length,
     missing: findings.missing.length + missingInKafka.length,

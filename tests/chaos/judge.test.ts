@@ -78,6 +78,7 @@ describe('a duplicate is explained', () => {
 });
 
 const good: Evidence = {
+  endpoints: 2,
   findings: { missing: [], reordered: [], differing: [], duplicates: [] },
   explanation: { byFault: new Map(), unexplained: [] },
   resent: [],
@@ -97,6 +98,7 @@ describe('a run', () => {
   });
 
   const one = duplicate(1, 2);
+  const many = Array.from({ length: 929 }, () => one);
   const { findings } = good;
   test.for<[string, Partial<Evidence>]>([
     ['missing at an endpoint', { findings: { ...findings, missing: ['x/a/1'] } }],
@@ -104,6 +106,12 @@ describe('a run', () => {
     ['before an earlier one', { findings: { ...findings, reordered: ['x/a/2'] } }],
     ['another id or body', { findings: { ...findings, differing: ['x/a/1'] } }],
     ['no fault explains', { explanation: { byFault: new Map(), unexplained: [one] } }],
+    [
+      'duplicates came of a fault',
+      {
+        explanation: { byFault: new Map([[kill, many]]), unexplained: [] },
+      },
+    ],
     ['after they had been recorded', { resent: ['x/a'] }],
     ['not normal again in time', { faults: [{ ...kill, normalAtMs: undefined }] }],
     ['refused', { refusals: ['INTERNAL'] }],

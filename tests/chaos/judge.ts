@@ -84,6 +84,8 @@ export function explain(
 
 /** Everything that a run has shown. */
 export interface Evidence {
+  /** How many there are. */
+  readonly endpoints: number;
   readonly findings: Findings;
   readonly explanation: Explanation;
   /** Deliveries that were sent again although they were recorded as delivered. */
@@ -98,11 +100,25 @@ export interface Evidence {
   readonly exitCode: number | undefined;
 }
 
+/** As the load of a run is: eight clients, each ten times a second at most. */
+const MOST_EVENTS_PER_SECOND = 80;
+
+/**
+ * A bound of G2 in numbers, beside what the delivery log says: a fault can catch what is in flight (at most
+ * 64 to an endpoint, `maxInFlightPerEndpoint`) and what came before it within the time in which that is recorded.
+ */
+const MOST_DUPLICATES_PER_FAULT_AND_ENDPOINT =
+  64 + (MOST_EVENTS_PER_SECOND * RECORDED_AFTER_MS) / 1_000;
+
 const SHOWN = 10;
 
 /** Says what is wrong, in sentences. Nothing is if there are none. */
 export function judge(evidence: Evidence): readonly string[] {
-  const { findings, explanation, faults } = evidence;
+  const { findings, explanation, faults, endpoints } = evidence;
+  const mostDuplicates = MOST_DUPLICATES_PER_FAULT_AND_ENDPOINT * endpoints;
+  const tooMany = [...explanation.byFault]
+    .filter(([, { length }]) => length > mostDuplicates)
+    .map(([{ fault }, { length }]) => `${describe(fault)}: ${length}`);
   const neverNormal = faults.filter(({ normalAtMs }) => normalAtMs === undefined);
   const badStops = faults.filter(
     ({ fault, exitCode }) =>
@@ -114,6 +130,7 @@ export function judge(evidence: Evidence): readonly string[] {
     complaint('events came before an earlier one was accepted', findings.reordered),
     complaint('events came again with another id or body', findings.differing),
     complaint('no fault explains these duplicates', explanation.unexplained.map(show)),
+    complaint(`more than ${mostDuplicates} duplicates came of a fault`, tooMany),
     complaint('deliveries were sent again after they had been recorded', evidence.resent),
     complaint('delivery was not normal again in time after', neverNormal.map(nameOfFault)),
     complaint('mutations were refused', evidence.refusals),

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
+import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import type { Pool } from '@billhook/postgres';
 import { optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { EndpointStanding } from '../engine/standings.ts';
