@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog } from '@billhook/runtime';
 import { describeKafka, uniqueName } from '@billhook/testing';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { createBatchProducer } from './batch-producer.ts';
 import { createKafkaClient } from './client.ts';
-import { createPartitionProducer } from './partition-producer.ts';
 import { openTopicConsumer } from './topic-consumer.ts';
 import { createAdmin, createTopicKeeper } from './topic.ts';
 
@@ -22,13 +22,11 @@ describeKafka('the consumer of a topic', (brokers) => {
     const options = { topic, partitions: 2, maxMessageBytes: 1_000 };
     await createTopicKeeper({ log }, options).prepare(admin, signal);
     await admin.disconnect();
-    for (const partition of [0, 1]) {
-      const producer = createPartitionProducer(kafka, { topic, partition });
-      for (let batch = 0; batch < COUNT; batch += 10) {
-        await producer.send(Array.from({ length: 10 }, () => ({ value: 'x' })));
-      }
-      await producer.close();
-    }
+    const producer = createBatchProducer(kafka, { topic });
+    const batch = Array.from({ length: 10 }, () => ({ value: 'x' }));
+    const batches = new Map([0, 1].map((partition) => [partition, batch]));
+    for (let sent = 0; sent < COUNT; sent += 10) await producer.send(batches);
+    await producer.close();
   });
 
   const open = () => {

@@ -1,9 +1,8 @@
 import { createLog } from '@billhook/runtime';
 import { describeKafka, uniqueName } from '@billhook/testing';
-import kafkajs from 'kafkajs';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { createKafkaClient } from './client.ts';
-import { createAdmin, createTopicKeeper } from './topic.ts';
+import { ConfigResourceTypes, createAdmin, createTopicKeeper } from './topic.ts';
 
 const log = createLog({ level: 'silent', service: 'test' });
 
@@ -41,7 +40,7 @@ describeKafka('the topic', (brokers) => {
         validateOnly: false,
         resources: [
           {
-            type: kafkajs.ConfigResourceTypes.TOPIC,
+            type: ConfigResourceTypes.TOPIC,
             name: topic,
             configEntries: [...kept, { name: 'min.insync.replicas', value: String(count) }],
           },

@@ -19,6 +19,9 @@ export interface PartitionEnds {
   readonly high: number;
 }
 
+/** The kinds of things that have settings in Kafka. */
+export const { ConfigResourceTypes } = kafkajs;
+
 const ADMIN_RETRIES = 2;
 const POLL_MS = 100;
 const LEADERS_TIMEOUT_MS = 20_000;
@@ -112,6 +115,7 @@ async function createTopic(admin: Admin, options: TopicOptions): Promise<void> {
 }
 
 interface PartitionState {
+  readonly partitionId: number;
   readonly leader: number;
   readonly replicas: readonly number[];
 }
@@ -140,7 +144,7 @@ async function partitionsOf(admin: Admin, topic: string): Promise<readonly Parti
 async function readSettingsOf(admin: Admin, topic: string): Promise<Map<string, string>> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
   });
   const entries = resources[0]?.configEntries ?? [];
   return new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
@@ -162,6 +166,15 @@ function checkSettings(settings: ReadonlyMap<string, string>, options: TopicOpti
     `The topic ${topic} has max.message.bytes=${found}, and would refuse batches of events: ` +
       `set max.message.bytes=${maxMessageBytes} on it, or more.`,
   );
+}
+
+/** Reads which broker leads each partition of a topic that is there. */
+export async function readLeaders(admin: Admin, topic: string): Promise<number[]> {
+  const leaders: number[] = [];
+  for (const { partitionId, leader } of await partitionsOf(admin, topic)) {
+    leaders[partitionId] = leader;
+  }
+  return leaders;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdmin, createKafkaClient, createPartitionProducer, readEnds } from '@billhook/kafka';
-import type { Admin, Message, PartitionEnds, PartitionProducer } from '@billhook/kafka';
+import { createAdmin, createBatchProducer, createKafkaClient, readEnds } from '@billhook/kafka';
+import type { Admin, BatchProducer, Message, PartitionEnds } from '@billhook/kafka';
 import type { Log } from '@billhook/runtime';
 import { uniqueName } from '@billhook/testing';
 import type { LogRecord } from '../event-log.ts';
@@ -35,7 +35,7 @@ export async function makeTopic(
   const kafka = createKafkaClient(deps, { brokers, clientId: 'test', signal: abort.signal });
   const admin = createAdmin(kafka);
   await admin.connect();
-  const producers = new Map<number, PartitionProducer>();
+  const producers = new Map<number, BatchProducer>();
 
   const topic: TestTopic = {
     name,
@@ -43,10 +43,10 @@ export async function makeTopic(
     async send(partition, messages) {
       let producer = producers.get(partition);
       if (producer === undefined) {
-        producer = createPartitionProducer(kafka, { topic: name, partition });
+        producer = createBatchProducer(kafka, { topic: name });
         producers.set(partition, producer);
       }
-      await producer.send(messages);
+      await producer.send(new Map([[partition, messages]]));
     },
     async append(lane, positions, history = 'one') {
       await topic.send(

@@ -2,9 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkSlice, encodeRecord, type EventLogReader, type LogRecord } from '@billhook/event-log';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Log } from '@billhook/runtime';
-import { goOn, halt, MAX_BATCH_EVENTS, takeBatch, type LedLane } from './led-lane.ts';
+import type { Carrier, Carriers } from './carriers.ts';
+import {
+  eventsToRead,
+  goOn,
+  halt,
+  MAX_REQUEST_BYTES,
+  takeBatch,
+  type LedLane,
+} from './led-lane.ts';
 
-/** Sends what follows the cursors of idle lanes, each lane for itself. */
+/** Sends what follows the cursors of idle lanes, all lanes that a broker leads in one request. */
 export interface BatchSender {
   /** Something may be there to be sent. */
   wake(): void;
@@ -16,60 +24,95 @@ export interface BatchSender {
 const POLL_EVERY_MS = 1_000;
 const RETRY_READ_AFTER_MS = 250;
 
+/** What goes out in one request: batches by lane. */
+interface Request {
+  readonly batches: Map<LedLane, readonly LogRecord[]>;
+  bytes: number;
+}
+
 /** Makes the sender. */
 export function createBatchSender(deps: {
   readonly store: EventLogReader;
-  readonly leases: LaneLeases;
+  readonly leases: Pick<LaneLeases, 'safeUntilMs'>;
+  readonly carriers: Carriers;
   readonly led: ReadonlyMap<number, LedLane>;
   /** A batch was acknowledged, and the lane's cursor moved. */
   readonly onSent: (lane: LedLane) => void;
-  /** The lane is to be checked against the topic. */
+  /** A lane is to be checked against the topic. */
   readonly onDoubt: () => void;
   readonly log: Log;
   readonly monotonicMs: () => number;
 }): BatchSender {
-  const { store, leases, led, log, monotonicMs } = deps;
+  const { store, leases, carriers, led, log, monotonicMs } = deps;
   let woken = new AbortController();
+  let turn = 0;
   const wake = (): void => woken.abort();
 
-  async function send(lane: LedLane, events: readonly LogRecord[]): Promise<void> {
-    const last = events.at(-1);
-    if (last === undefined) return;
-    lane.phase = 'sending';
-    lane.sendingSinceMs = monotonicMs();
-    try {
-      const offset = await lane.producer.send(events.map(encodeRecord));
-      // A lower offset than expected: the topic is another one, or lost its tail, and lacks what was sent
-      // before this batch.
-      if (offset > lane.cursor.offset) {
-        const { position, id: eventId } = last;
-        lane.cursor = { position, eventId, offset: offset + events.length - 1 };
-        lane.phase = 'idle';
-        deps.onSent(lane);
-      } else {
-        lane.phase = 'unchecked';
-        lane.strayFrom = offset;
-      }
-    } catch (error) {
-      lane.phase = 'unchecked';
-      log.warn({ err: error, lane: lane.lane }, 'a batch was not relayed');
+  async function send(carrier: Carrier, { batches }: Request): Promise<void> {
+    const lanes = [...batches.keys()];
+    carrier.underWay = lanes;
+    const sentAtMs = monotonicMs();
+    for (const lane of lanes) {
+      lane.phase = 'sending';
+      lane.sendingSinceMs = sentAtMs;
     }
-    lane.sendingSinceMs = Infinity;
-    if (lane.phase === 'unchecked') deps.onDoubt();
+    // What fails by itself is looked at with all else, every few seconds, and tried again then.
+    const isRepeated = lanes.some(({ isAlone }) => isAlone);
+    try {
+      const offsets = await carrier.producer.send(
+        new Map([...batches].map(([{ lane }, events]) => [lane, events.map(encodeRecord)])),
+      );
+      for (const [lane, events] of batches) acknowledge(lane, events, offsets.get(lane.lane));
+    } catch (error) {
+      for (const lane of lanes) {
+        lane.phase = 'unchecked';
+        lane.isAlone = true;
+      }
+      if (!isRepeated) deps.onDoubt();
+      log.warn({ err: error, lanes: lanes.map(({ lane }) => lane) }, 'batches were not relayed');
+    }
+    for (const lane of lanes) lane.sendingSinceMs = Infinity;
+    carrier.underWay = [];
     wake();
   }
 
-  /** Returns whether a send began. */
-  async function sendMore(signal: AbortSignal): Promise<boolean> {
-    if (monotonicMs() >= leases.safeUntilMs()) return false;
-    const idle = [...led.values()].filter(({ phase }) => phase === 'idle');
-    const requests = idle.map(({ lane, cursor }) => {
-      return { lane, after: cursor.position, limit: MAX_BATCH_EVENTS };
-    });
-    let began = false;
-    const slices = await store.read(requests, signal);
+  function acknowledge(lane: LedLane, events: readonly LogRecord[], offset = -1): void {
+    const last = events.at(-1);
+    // A lower offset than expected: the topic is another one, or lost its tail, and lacks what was sent
+    // before this batch.
+    if (last === undefined || offset <= lane.cursor.offset) {
+      lane.phase = 'unchecked';
+      lane.strayFrom = offset;
+      deps.onDoubt();
+      return;
+    }
+    const { position, id: eventId } = last;
+    lane.cursor = { position, eventId, offset: offset + events.length - 1 };
+    lane.phase = 'idle';
+    if (lane.isAlone) carriers.closeAlone(lane);
+    lane.isAlone = false;
+    deps.onSent(lane);
+  }
+
+  /** Lanes that may be sent now, another one first each time: what a request has no room for is next. */
+  function lanesInTurn(): readonly LedLane[] {
+    const idle = [...led.values()].filter(
+      (lane) => lane.phase === 'idle' && carriers.of(lane).underWay.length === 0,
+    );
+    turn += 1;
+    const first = turn % Math.max(1, idle.length);
+    return [...idle.slice(first), ...idle.slice(0, first)];
+  }
+
+  async function sendMore(signal: AbortSignal): Promise<void> {
+    if (monotonicMs() >= leases.safeUntilMs()) return;
+    const idle = lanesInTurn();
+    const limit = eventsToRead(idle.length);
+    const reads = idle.map(({ lane, cursor }) => ({ lane, after: cursor.position, limit }));
+    const slices = await store.read(reads, signal);
     // The process may have been frozen meanwhile.
-    if (monotonicMs() >= leases.safeUntilMs()) return false;
+    if (monotonicMs() >= leases.safeUntilMs()) return;
+    const requests = new Map<Carrier, Request>();
     for (const [index, slice] of slices.entries()) {
       const lane = idle[index];
       // It may have been given up, or checked again, since it was asked for.
@@ -79,14 +122,25 @@ export function createBatchSender(deps: {
       const known = id === undefined ? undefined : { position, id };
       const checked = checkSlice(known, slice, (record) => record);
       if (checked.kind === 'continuous') goOn(lane, log);
-      if (checked.events.length > 0) {
-        lane.underWay = send(lane, takeBatch(checked.events));
-        began = true;
-      } else if (checked.kind === 'halted') {
+      if (checked.events.length > 0) add(requests, lane, checked.events);
+      else if (checked.kind === 'halted') {
         halt(lane, `${checked.reason} in the store at position ${checked.position}`, log);
       }
     }
-    return began;
+    for (const [carrier, request] of requests) {
+      const underWay = send(carrier, request);
+      for (const lane of request.batches.keys()) lane.underWay = underWay;
+    }
+  }
+
+  function add(requests: Map<Carrier, Request>, lane: LedLane, events: readonly LogRecord[]): void {
+    const carrier = carriers.of(lane);
+    const request = requests.get(carrier) ?? { batches: new Map(), bytes: 0 };
+    if (request.bytes >= MAX_REQUEST_BYTES) return;
+    const batch = takeBatch(events);
+    request.batches.set(lane, batch.events);
+    request.bytes += batch.bytes;
+    requests.set(carrier, request);
   }
 
   return {
@@ -97,7 +151,8 @@ export function createBatchSender(deps: {
         woken = new AbortController();
         const cut = AbortSignal.any([signal, woken.signal]);
         try {
-          if (!(await sendMore(signal))) await store.waitForMore(cut, POLL_EVERY_MS);
+          await sendMore(signal);
+          await store.waitForMore(cut, POLL_EVERY_MS);
           failures = 0;
         } catch (error) {
           if (signal.aborted) return;

@@ -6,14 +6,16 @@ import { loadCursor, saveCursors, type RelayCursor } from '../postgres/relay-cur
 import type { LedLane } from './led-lane.ts';
 
 const RETRY_AFTER_MS = 200;
+/** A cursor that was not saved yet costs the next leader of the lane a look at more of the topic, no repeat. */
+const SAVE_EVERY_MS = 100;
 
 /** Keeps the cursors of the led lanes in Postgres, under the fence. */
 export interface CursorKeeper {
   /** Loads a lane's cursor and leaves the lane `unchecked`. It goes on trying until the signal aborts. */
   load(lane: LedLane, signal: AbortSignal): Promise<void>;
-  /** Saves the cursor soon. While one save is under way, the next one gathers. */
+  /** Saves the cursor soon, with those of other lanes. */
   save(lane: LedLane): void;
-  /** Resolves when nothing is left to be saved, or the signal aborts. */
+  /** Saves at once. Resolves when nothing is left to be saved, or the signal aborts. */
   saved(signal: AbortSignal): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export function createCursorKeeper(
   const { pool, leases, log } = deps;
   const unsaved = new Map<number, OwnedLane & { readonly cursor: RelayCursor }>();
   let saving: Promise<void> | undefined;
+  let pause = new AbortController();
   let failures = 0;
 
   function refuse(lane: number, epoch: number): void {
@@ -50,6 +53,8 @@ export function createCursorKeeper(
 
   async function run(): Promise<void> {
     while (unsaved.size > 0) {
+      pause = new AbortController();
+      await sleep(SAVE_EVERY_MS, undefined, { signal: pause.signal }).catch(() => undefined);
       const lanes = [...unsaved.values()];
       unsaved.clear();
       try {
@@ -90,6 +95,7 @@ export function createCursorKeeper(
     },
     async saved(signal) {
       if (signal.aborted) return;
+      pause.abort();
       const { promise: aborted, resolve } = Promise.withResolvers<void>();
       const onAbort = () => resolve();
       signal.addEventListener('abort', onAbort, { once: true });

@@ -1,7 +1,6 @@
 import type { LogRecord } from '@billhook/event-log';
-import type { PartitionProducer } from '@billhook/kafka';
 import type { Log } from '@billhook/runtime';
-import type { RelayCursor } from '../postgres/relay-cursors.ts';
+import { START, type RelayCursor } from '../postgres/relay-cursors.ts';
 
 /**
  * A lane that this process relays.
@@ -21,7 +20,6 @@ import type { RelayCursor } from '../postgres/relay-cursors.ts';
 export interface LedLane {
   readonly lane: number;
   readonly epoch: number;
-  readonly producer: PartitionProducer;
   phase: 'loading' | 'unchecked' | 'idle' | 'sending' | 'halted';
   cursor: RelayCursor;
   /** Why it is halted, in words; it stays until something of the lane could be read to be sent. */
@@ -38,10 +36,32 @@ export interface LedLane {
    * ended right after it had sent something.
    */
   isCompared: boolean;
+  /** The broker that leads its partition, as far as is known. */
+  leader: number | undefined;
+  /** Whether it is sent by itself, because a request that it was in failed: until one succeeds. */
+  isAlone: boolean;
   /** Ends with the batch that is under way. It does not reject. */
   underWay: Promise<void>;
   /** Since when a batch is under way, monotonic clock; Infinity when none is. */
   sendingSinceMs: number;
+}
+
+/** A lane that was just taken. */
+export function createLedLane(lane: number, epoch: number): LedLane {
+  return {
+    lane,
+    epoch,
+    phase: 'loading',
+    cursor: START,
+    haltReason: undefined,
+    lacksBeginning: false,
+    strayFrom: undefined,
+    isCompared: false,
+    leader: undefined,
+    isAlone: false,
+    underWay: Promise.resolve(),
+    sendingSinceMs: Infinity,
+  };
 }
 
 /** Halts a lane, and says so once for each reason. */
@@ -60,26 +80,46 @@ export function goOn(led: LedLane, log: Log): void {
   log.info({ lane: led.lane }, 'the lane is relayed again');
 }
 
-/** Bounds of a batch. KafkaJS splits nothing, and Kafka refuses what is over `max.message.bytes`. */
-export const MAX_BATCH_EVENTS = 500;
+/** Bounds of a lane's batch. KafkaJS splits nothing, and Kafka refuses what is over `max.message.bytes`. */
+const MAX_BATCH_EVENTS = 500;
 const MAX_BATCH_BYTES = 512 * 1024;
 
 /** What the topic must allow: a batch, with room for the bytes that Kafka adds. */
 export const MAX_MESSAGE_BYTES = 2 * MAX_BATCH_BYTES;
 
+/** Bounds of a request, give or take a batch: to encode it keeps the process from anything else. */
+const MAX_REQUEST_EVENTS = 2_000;
+export const MAX_REQUEST_BYTES = 2 * MAX_BATCH_BYTES;
+
+/** However many lanes there are, one that has much to send gets on. */
+const MIN_READ_EVENTS = 16;
+
+/** How many events to read of each of so many lanes. */
+export function eventsToRead(lanes: number): number {
+  const share = Math.ceil(MAX_REQUEST_EVENTS / lanes);
+  return Math.min(Math.max(share, MIN_READ_EVENTS), MAX_BATCH_EVENTS);
+}
+
 /** What Kafka and the headers add to an event's own texts and bytes, generously. */
 const RECORD_OVERHEAD_BYTES = 512;
 
+/** Events of one lane that are sent together, and their bytes at most. */
+export interface Batch {
+  readonly events: readonly LogRecord[];
+  readonly bytes: number;
+}
+
 /** Takes as many events as make one batch: one at least. */
-export function takeBatch(events: readonly LogRecord[]): readonly LogRecord[] {
+export function takeBatch(events: readonly LogRecord[]): Batch {
   let bytes = 0;
   let count = 0;
   for (const event of events) {
-    bytes += bytesOf(event);
-    if (count > 0 && (bytes > MAX_BATCH_BYTES || count >= MAX_BATCH_EVENTS)) break;
+    const more = bytesOf(event);
+    if (count > 0 && bytes + more > MAX_BATCH_BYTES) break;
+    bytes += more;
     count += 1;
   }
-  return events.slice(0, count);
+  return { events: events.slice(0, count), bytes };
 }
 
 function bytesOf({ data, tenant, streamId, type }: LogRecord): number {

@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdmin, createKafkaClient, createPartitionProducer } from '@billhook/kafka';
+import {
+  ConfigResourceTypes,
+  createAdmin,
+  createBatchProducer,
+  createKafkaClient,
+} from '@billhook/kafka';
 import { encodeRecord } from '@billhook/event-log';
 import { createLog } from '@billhook/runtime';
 import { createTestDatabase, describeKafka, uniqueName } from '@billhook/testing';
@@ -59,6 +64,15 @@ describeKafka('the relay', (brokers) => {
     } finally {
       await admin.disconnect();
     }
+  }
+
+  async function allowBatchesOf(bytes: number): Promise<void> {
+    const limit = { name: 'max.message.bytes', value: String(bytes) };
+    await withAdmin((admin) => {
+      const configEntries = [...KEEP_EVERYTHING, limit];
+      const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }];
+      return admin.alterConfigs({ validateOnly: false, resources });
+    });
   }
 
   async function start(): Promise<TestRelay> {
@@ -155,11 +169,13 @@ describeKafka('the relay', (brokers) => {
         topics: [{ topic, numPartitions: store.lanes, configEntries: KEEP_EVERYTHING }],
       }),
     );
-    for (const [partition, records] of complete) {
-      const producer = createPartitionProducer(kafka, { topic, partition });
-      await producer.send(records.slice(0, 5).map(encodeRecord));
-      await producer.close();
-    }
+    const producer = createBatchProducer(kafka, { topic });
+    await producer.send(
+      new Map(
+        [...complete].map(([lane, records]) => [lane, records.slice(0, 5).map(encodeRecord)]),
+      ),
+    );
+    await producer.close();
     const relay = await start();
     await vi.waitFor(async () => expect(countOf(await readTopic(kafka, topic))).toBe(100), WAIT);
     expect(countOf(await relayed(relay))).toBe(100);
@@ -229,6 +245,24 @@ describeKafka('the relay', (brokers) => {
       await relayed(relay);
     },
   );
+
+  test('a partition that refuses a batch keeps no other lane waiting, and nothing is lost or repeated', async () => {
+    await store.append(100);
+    const relay = await start();
+    await relayed(relay);
+    await allowBatchesOf(40 * 1024);
+    await Promise.all([store.append(1, 60 * 1024), store.append(100)]);
+    const lanesBehind = async () => {
+      const ends = new Map(relay.state().lanes.map(({ lane, cursor }) => [lane, cursor.position]));
+      const appended = [...(await store.appended())];
+      return appended.filter(([lane, ids]) => ends.get(lane) !== ids.length).length;
+    };
+    await vi.waitFor(async () => expect(await lanesBehind()).toBe(1), WAIT);
+    await store.append(100);
+    await vi.waitFor(async () => expect(await lanesBehind()).toBe(1), WAIT);
+    await allowBatchesOf(1024 * 1024);
+    expect(countOf(await relayed(relay))).toBe(301);
+  });
 
   test('a batch stays below its bytes, whatever the events are', async () => {
     await store.append(60, 60 * 1024);

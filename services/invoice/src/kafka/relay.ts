@@ -1,13 +1,14 @@
 import type { EventLogReader } from '@billhook/event-log';
-import { createPartitionProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
+import { createBatchProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import { within, type Log } from '@billhook/runtime';
-import { readAppendedPositions, START } from '../postgres/relay-cursors.ts';
+import { readAppendedPositions } from '../postgres/relay-cursors.ts';
 import { createBatchSender } from './batch-sender.ts';
+import { Carriers } from './carriers.ts';
 import { createLaneChecker } from './check-lanes.ts';
 import { createCursorKeeper } from './cursor-keeper.ts';
-import type { LedLane } from './led-lane.ts';
+import { createLedLane, type LedLane } from './led-lane.ts';
 import { createTopicWatch, type TopicState } from './topic-watch.ts';
 
 /** How the relay stands, for health and metrics. */
@@ -61,6 +62,7 @@ export async function startRelay(
   const { topic } = options;
   const led = new Map<number, LedLane>();
   const stopping = new AbortController();
+  const carriers = new Carriers((retrying) => createBatchProducer(kafka, { topic, ...retrying }));
   const cursors = createCursorKeeper(deps, drop);
   const watch = createTopicWatch(
     {
@@ -75,14 +77,14 @@ export async function startRelay(
   );
   const sender = createBatchSender({
     ...deps,
+    carriers,
     led,
     onSent: (lane) => cursors.save(lane),
     onDoubt: () => watch.look(),
   });
 
   function lead(lane: number, epoch: number): void {
-    const producer = createPartitionProducer(kafka, { topic, partition: lane });
-    const taken = createLedLane({ lane, epoch, producer });
+    const taken = createLedLane(lane, epoch);
     led.set(lane, taken);
     void cursors.load(taken, stopping.signal).then(() => watch.look());
   }
@@ -91,7 +93,8 @@ export async function startRelay(
     const dropped = led.get(lane);
     if (dropped?.epoch !== epoch) return;
     led.delete(lane);
-    void dropped.producer.close();
+    carriers.cut(dropped);
+    carriers.closeAlone(dropped);
   }
 
   /** What is under way is waited for, so that the next leader repeats nothing. */
@@ -102,7 +105,7 @@ export async function startRelay(
     await left.underWay;
     await cursors.saved(stopping.signal);
     leases.release(lane, epoch);
-    return left.producer.close();
+    carriers.closeAlone(left);
   }
 
   await leases.start({
@@ -127,22 +130,9 @@ export async function startRelay(
       const left = [...led.values()].map(({ lane, epoch }) => handOver(lane, epoch));
       await within(Promise.all(left), timeoutMs, () => undefined);
       stopping.abort();
+      carriers.close();
       await within(running, CLOSE_TIMEOUT_MS, () => undefined);
       await leases.stop();
     },
-  };
-}
-
-function createLedLane(given: Pick<LedLane, 'lane' | 'epoch' | 'producer'>): LedLane {
-  return {
-    ...given,
-    phase: 'loading',
-    cursor: START,
-    haltReason: undefined,
-    lacksBeginning: false,
-    strayFrom: undefined,
-    isCompared: false,
-    underWay: Promise.resolve(),
-    sendingSinceMs: Infinity,
   };
 }

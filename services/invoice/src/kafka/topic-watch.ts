@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdmin, readEnds, type Admin, type Kafka, type TopicKeeper } from '@billhook/kafka';
+import {
+  createAdmin,
+  readEnds,
+  readLeaders,
+  type Admin,
+  type Kafka,
+  type TopicKeeper,
+} from '@billhook/kafka';
 import { ConfigurationError, type Log } from '@billhook/runtime';
 import type { LaneChecker } from './check-lanes.ts';
 import type { LedLane } from './led-lane.ts';
@@ -57,6 +64,8 @@ export function createTopicWatch(
       const found = ends === undefined ? 'is missing' : `has ${ends.length} partitions`;
       throw new Error(`the topic ${topic} ${found}`);
     }
+    const leaders = await readLeaders(admin, topic);
+    for (const lane of seen) lane.leader = leaders[lane.lane];
     for (const [lane, cursor] of cursors) {
       const ofLane = ends[lane.lane];
       if (ofLane !== undefined) noteBeginning(lane, { ends: ofLane, cursor }, log);
