@@ -91,6 +91,7 @@ test('names whose servers say nothing make no other wait', async () => {
   const silent = Array.from({ length: 500 }, (_, index) => lookup(`silent-${index}.example`));
   const gaveUp = Promise.allSettled(silent);
   await expect.poll(() => dns.questions.length, { timeout: 10_000 }).toBe(2 * silent.length);
+  expect(lookup.underWay()).toBe(silent.length);
   const beginMs = performance.now();
   for (let count = 0; count < 20; count += 1) await lookup('both.example');
   expect(performance.now() - beginMs).toBeLessThan(1_000);
@@ -99,4 +100,5 @@ test('names whose servers say nothing make no other wait', async () => {
   for (const each of await gaveUp) {
     expect(each).toMatchObject({ status: 'rejected', reason: { code: 'ETIMEOUT' } });
   }
+  expect(lookup.underWay()).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createDestinationPolicy } from '@billhook/destinations';
+import { createDestinationPolicy, createNameLookup, type Lookup } from '@billhook/destinations';
 import type { AppendBell } from '@billhook/event-log';
 import { startGrpcServer, type GrpcServer } from '@billhook/grpc';
 import { createLaneLeases, type LaneLeases } from '@billhook/lane-leases';
@@ -22,12 +22,13 @@ import type { DispatcherConfig } from './config.ts';
 import { startDelivering } from './dispatching/delivering.ts';
 import { createEventLookup } from './dispatching/event-lookup.ts';
 import { PING_LIMITS } from './dispatching/ping-queue.ts';
-import { createPing } from './dispatching/ping.ts';
+import { createPings } from './dispatching/ping.ts';
 import { createTargets } from './dispatching/targets.ts';
 import { createWebhookSender } from './dispatching/webhook-sender.ts';
 import { openEventLog } from './event-log.ts';
 import { createDeliveryService } from './grpc/delivery-service.ts';
 import { createSender, type Sender } from './http/sender.ts';
+import { addPingMetrics } from './metrics/budget-metrics.ts';
 import { addLanes } from './postgres/lanes.ts';
 import { migrations, SCHEMA } from './postgres/migrations.ts';
 import { REQUEST_CHANNEL } from './postgres/requests.ts';
@@ -80,7 +81,8 @@ export async function startDispatcherService(
   cleanup.defer(() => eventLog.close());
   const lookup = createEventLookup(() => openEventLog({ pool, log, bell }, config, 'look-up'));
   cleanup.defer(() => lookup.close());
-  const http = openSender(config, log);
+  const names = createNameLookup();
+  const http = openSender(config, names, log);
   cleanup.defer(() => http.destroy());
 
   const dispatcherId = randomUUID();
@@ -124,11 +126,12 @@ export async function startDispatcherService(
   });
   cleanup.defer(() => listener.close());
   const { barrier } = delivering;
-  const ping = createPing(
+  const pings = createPings(
     { barrier, view, sender },
     { timeoutMs: config.deliveryTimeoutMs, limits: PING_LIMITS },
   );
-  const service = createDeliveryService({ pool, view, ping });
+  addPingMetrics(monitoring, { pings, lookup: names });
+  const service = createDeliveryService({ pool, view, ping: pings.ping });
   const { address } = config;
   server = await startGrpcServer({ address, services: [service], log, monitoring });
   const opened = cleanup.move();
@@ -199,9 +202,9 @@ function openLeases(
   );
 }
 
-function openSender(config: DispatcherConfig, log: Log): Sender {
+function openSender(config: DispatcherConfig, lookup: Lookup, log: Log): Sender {
   return createSender(
-    { policy: createDestinationPolicy(config), egressProxy: config.egressProxy, log },
+    { policy: createDestinationPolicy(config), lookup, egressProxy: config.egressProxy, log },
     {
       timeoutMs: config.deliveryTimeoutMs,
       maxResponseBytes: MAX_RESPONSE_BYTES,

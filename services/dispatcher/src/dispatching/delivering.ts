@@ -7,6 +7,7 @@ import type { Log } from '@billhook/runtime';
 import { Engine, type EngineUsage } from '../engine/engine.ts';
 import type { EngineLimits } from '../engine/limits.ts';
 import { measureBarrier } from '../metrics/barrier-metrics.ts';
+import { addRequestMetrics } from '../metrics/budget-metrics.ts';
 import { createDeliveryMetrics } from '../metrics/delivery-metrics.ts';
 import { addEngineMetrics } from '../metrics/engine-metrics.ts';
 import { addReadinessChecks } from '../metrics/readiness.ts';
@@ -113,8 +114,9 @@ export async function startDelivering(
   const reader = createEventReader({ eventLog, barrier, view, loop, log });
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const keeper = createLaneKeeper({ pool, leases, barrier, loop, log });
-  const shown = { engine: loop.engine, view, lateAnswers, leases, halted: () => reader.halted() };
+  const shown = { engine: loop.engine, view, leases, halted: () => reader.halted() };
   addEngineMetrics(monitoring, { ...shown, limits: options.limits });
+  addRequestMetrics(monitoring, { requests, lateAnswers });
   addReadinessChecks(monitoring, shown);
   try {
     await leases.start(keeper.holder);

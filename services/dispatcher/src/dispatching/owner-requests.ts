@@ -15,8 +15,8 @@ import { decode } from './event-reader.ts';
 const READ_EVERY_MS = 500;
 /** The pause before an event is looked for again that was not found. */
 const FIND_AGAIN_MS = { first: 1_000, longest: 60_000 };
-/** Requests in memory; beyond, none is read. */
-const MAX_KNOWN = 4_000;
+/** Requests in memory, and as many answers; with so many, none is read. */
+export const MAX_KNOWN = 4_000;
 
 /** Hands the engine what others ask of the owner of its lanes, and what former owners were answered. */
 export interface OwnerRequests {
@@ -26,6 +26,15 @@ export interface OwnerRequests {
   wake(): void;
   /** The requests of a recording are carried out. */
   recorded(recording: Recording): void;
+  /** Says how many were read and are not carried out yet. */
+  usage(): RequestUsage;
+}
+
+/** What is read, and not yet carried out or taken. */
+export interface RequestUsage {
+  readonly requests: number;
+  /** What former owners were answered. */
+  readonly answers: number;
 }
 
 /** Makes the reader of requests. */
@@ -119,6 +128,7 @@ export function createOwnerRequests(deps: {
       }
     },
     wake: () => woken.abort(),
+    usage: () => ({ requests: known.size, answers: knownAnswers.size }),
     recorded(recording) {
       for (const { carriedOut, answersTaken } of recording.lanes) {
         for (const { requestId } of carriedOut) known.delete(requestId);

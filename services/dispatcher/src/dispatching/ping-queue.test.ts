@@ -21,7 +21,7 @@ test('nothing begins after the deadline, although a place becomes free before it
     });
   }, LIMITS);
   const { signal } = new AbortController();
-  const outcomes = await pings([...view.endpoints()], { deadlineMs, signal });
+  const outcomes = await pings.pingAll([...view.endpoints()], { deadlineMs, signal });
   expect(begun).toBe(1);
   expect(outcomes).toEqual([TIMED_OUT, { ...TIMED_OUT, durationMs: 0 }]);
 });

@@ -23,18 +23,28 @@ export type SendPing = (
   onDone: (outcome: AttemptOutcome) => void,
 ) => void;
 
-/**
- * Pings endpoints as soon as there is room.
- *
- * @param until.deadlineMs on the clock of `performance.now()`; what has not begun by then times out.
- * @param until.signal when it aborts, no further one begins.
- * @returns an outcome for each endpoint, in their order, once those that began have ended.
- * @throws ServiceError `RESOURCE_EXHAUSTED` when too many wait already.
- */
-export type PingQueue = (
-  endpoints: readonly WatchedEndpoint[],
-  until: { readonly deadlineMs: number; readonly signal: AbortSignal },
-) => Promise<AttemptOutcome[]>;
+/** What is used of the limits. */
+export interface PingUsage {
+  readonly underWay: number;
+  readonly waiting: number;
+}
+
+export interface PingQueue {
+  /**
+   * Pings endpoints as soon as there is room.
+   *
+   * @param until.deadlineMs on the clock of `performance.now()`; what has not begun by then times out.
+   * @param until.signal when it aborts, no further one begins.
+   * @returns an outcome for each endpoint, in their order, once those that began have ended.
+   * @throws ServiceError `RESOURCE_EXHAUSTED` when too many wait already.
+   */
+  pingAll(
+    endpoints: readonly WatchedEndpoint[],
+    until: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  ): Promise<AttemptOutcome[]>;
+  /** Says how many pings of all calls are under way, and how many wait. */
+  usage(): PingUsage;
+}
 
 const NOT_BEGUN: AttemptOutcome = { kind: 'unreachable', durationMs: 0, detail: 'timed out' };
 
@@ -127,26 +137,29 @@ export function createPingQueue(send: SendPing, limits: PingLimits): PingQueue {
     endIfDone(call);
   }
 
-  return async (endpoints, { deadlineMs, signal }) => {
-    if (endpoints.length === 0) return [];
-    if (waiting > 0 && waiting + endpoints.length > limits.maxWaiting) {
-      const message = 'too many pings wait already; try again in a few seconds';
-      throw new ServiceError('RESOURCE_EXHAUSTED', 'TOO_MANY_PINGS', message);
-    }
-    const { promise: done, resolve: onDone } = Promise.withResolvers<void>();
-    const outcomes = endpoints.map(() => NOT_BEGUN);
-    const call = { waiting: byOrigin(endpoints), deadlineMs, outcomes, underWay: 0, onDone };
-    waiting += endpoints.length;
-    calls.add(call);
-    const onEnd = () => giveUp(call);
-    const timer = setTimeout(onEnd, deadlineMs - performance.now());
-    signal.addEventListener('abort', onEnd, { once: true });
-    if (signal.aborted) onEnd();
-    beginAll();
-    await done;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onEnd);
-    return outcomes;
+  return {
+    usage: () => ({ underWay, waiting }),
+    async pingAll(endpoints, { deadlineMs, signal }) {
+      if (endpoints.length === 0) return [];
+      if (waiting > 0 && waiting + endpoints.length > limits.maxWaiting) {
+        const message = 'too many pings wait already; try again in a few seconds';
+        throw new ServiceError('RESOURCE_EXHAUSTED', 'TOO_MANY_PINGS', message);
+      }
+      const { promise: done, resolve: onDone } = Promise.withResolvers<void>();
+      const outcomes = endpoints.map(() => NOT_BEGUN);
+      const call = { waiting: byOrigin(endpoints), deadlineMs, outcomes, underWay: 0, onDone };
+      waiting += endpoints.length;
+      calls.add(call);
+      const onEnd = () => giveUp(call);
+      const timer = setTimeout(onEnd, deadlineMs - performance.now());
+      signal.addEventListener('abort', onEnd, { once: true });
+      if (signal.aborted) onEnd();
+      beginAll();
+      await done;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onEnd);
+      return outcomes;
+    },
   };
 }
 

@@ -11,7 +11,7 @@ import { createSubscriptionView } from '../subscriptions/view.ts';
 import { createWebhookHeaders } from '../webhook/headers.ts';
 import { createSigningKey } from '../webhook/signature.ts';
 import type { PingLimits } from './ping-queue.ts';
-import { createPing, type Ping } from './ping.ts';
+import { createPings, type Pings } from './ping.ts';
 import { createWebhookSender } from './webhook-sender.ts';
 
 const ANSWER_AFTER_MS = 50;
@@ -28,8 +28,11 @@ afterEach(async () => {
 describe('pings', () => {
   test('of all calls together are bounded, also those to one origin', async () => {
     const receivers = await startReceivers(5);
-    const ping = pingOf(receivers, { endpointsEach: 4 });
-    const results = await Promise.all([ask(ping), ask(ping)]);
+    const pings = pingsOf(receivers, { endpointsEach: 4 });
+    const asked = Promise.all([ask(pings), ask(pings)]);
+    await expect.poll(() => pings.usage()).toEqual({ underWay: LIMITS.maxUnderWay, waiting: 34 });
+    const results = await asked;
+    expect(pings.usage()).toEqual({ underWay: 0, waiting: 0 });
     expect(results.flat().map(({ outcome }) => outcome.kind)).toEqual(Array(40).fill('delivered'));
     expect(receivers.mostAtOnce()).toBe(LIMITS.maxUnderWay);
     expect(receivers.mostAtOnceToOne()).toBe(LIMITS.maxPerOrigin);
@@ -37,10 +40,10 @@ describe('pings', () => {
 
   test('of a small call need not wait for all those of a large one', async () => {
     const receivers = await startReceivers(5);
-    const ping = pingOf(receivers, { endpointsEach: 4 });
+    const pings = pingsOf(receivers, { endpointsEach: 4 });
     const ended: string[] = [];
-    const large = ask(ping).then(() => ended.push('large'));
-    const small = ask(ping, urlOf(receivers.all[4], 3)).then(() => ended.push('small'));
+    const large = ask(pings).then(() => ended.push('large'));
+    const small = ask(pings, urlOf(receivers.all[4], 3)).then(() => ended.push('small'));
     await Promise.all([large, small]);
     expect(ended).toEqual(['small', 'large']);
   });
@@ -49,8 +52,8 @@ describe('pings', () => {
     const receivers = await startReceivers(3);
     const [hanging, ...healthy] = receivers.all;
     hanging?.answer(() => ({ kind: 'hang' }));
-    const ping = pingOf(receivers, { endpointsEach: 6, timeoutMs: 1_000 });
-    const results = await ask(ping);
+    const pings = pingsOf(receivers, { endpointsEach: 6, timeoutMs: 1_000 });
+    const results = await ask(pings);
     for (const { url, outcome } of results) {
       const isHealthy = healthy.some(({ port }) => url.includes(`:${port}/`));
       expect(outcome.kind, url).toBe(isHealthy ? 'delivered' : 'unreachable');
@@ -63,30 +66,30 @@ describe('pings', () => {
 
   test('begin no more when the caller has gone, and leave the places to others', async () => {
     const receivers = await startReceivers(5);
-    const ping = pingOf(receivers, { endpointsEach: 4 });
+    const pings = pingsOf(receivers, { endpointsEach: 4 });
     const gone = new AbortController();
-    const abandoned = ask(ping, '', gone.signal);
+    const abandoned = ask(pings, '', gone.signal);
     await expect.poll(() => receivers.all.flatMap(({ requests }) => requests).length).toBe(6);
     gone.abort();
     await abandoned;
     await sleep(2 * ANSWER_AFTER_MS);
     expect(receivers.all.flatMap(({ requests }) => requests)).toHaveLength(6);
-    expect(await ask(ping, urlOf(receivers.all[0], 0))).toMatchObject([
+    expect(await ask(pings, urlOf(receivers.all[0], 0))).toMatchObject([
       { outcome: { kind: 'delivered' } },
     ]);
   });
 
   test('that would wait behind too many are refused, and of one call there may be any number', async () => {
     const receivers = await startReceivers(6);
-    const ping = pingOf(receivers, { endpointsEach: 10 });
-    const large = ask(ping);
+    const pings = pingsOf(receivers, { endpointsEach: 10 });
+    const large = ask(pings);
     await expect.poll(() => receivers.all.flatMap(({ requests }) => requests).length).toBe(6);
-    await expect(ask(ping, urlOf(receivers.all[0], 0))).rejects.toMatchObject({
+    await expect(ask(pings, urlOf(receivers.all[0], 0))).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       reason: 'TOO_MANY_PINGS',
     });
     expect(await large).toHaveLength(60);
-    expect(await ask(ping, urlOf(receivers.all[0], 0))).toHaveLength(1);
+    expect(await ask(pings, urlOf(receivers.all[0], 0))).toHaveLength(1);
   });
 });
 
@@ -117,11 +120,11 @@ async function startReceivers(count: number): Promise<Receivers> {
   return { all, mostAtOnce: () => mostAtOnce, mostAtOnceToOne: () => mostAtOnceToOne };
 }
 
-/** Makes the ping of a dispatcher that knows some endpoints at each receiver. */
-function pingOf(
+/** Makes the pings of a dispatcher that knows some endpoints at each receiver. */
+function pingsOf(
   { all }: Receivers,
   { endpointsEach, timeoutMs = TIMEOUT_MS }: { endpointsEach: number; timeoutMs?: number },
-): Ping {
+): Pings {
   const sender = createLoopbackSender({ connectionsPerOrigin: 64, maxOrigins: 64 });
   cleanUps.push(() => sender.destroy());
   const view = createSubscriptionView();
@@ -147,14 +150,14 @@ function pingOf(
     timeoutMs,
   });
   const barrier = { awaitCurrent: () => Promise.resolve(1) };
-  return createPing({ barrier, view, sender: webhookSender }, { timeoutMs, limits: LIMITS });
+  return createPings({ barrier, view, sender: webhookSender }, { timeoutMs, limits: LIMITS });
 }
 
 function urlOf(receiver: Receiver | undefined, index: number): string {
   return `${receiver?.url}/${index}`;
 }
 
-function ask(ping: Ping, url = '', signal = new AbortController().signal) {
+function ask({ ping }: Pings, url = '', signal = new AbortController().signal) {
   return ping(url, { tenant: 'default', signal });
 }
 

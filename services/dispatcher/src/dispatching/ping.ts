@@ -5,7 +5,7 @@ import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { RevisionBarrier } from '../subscriptions/barrier.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
-import { createPingQueue, type PingLimits } from './ping-queue.ts';
+import { createPingQueue, type PingLimits, type PingUsage } from './ping-queue.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 
 /** How long the set of endpoints may take to be up to date. */
@@ -30,17 +30,24 @@ export type Ping = (
   caller: { readonly tenant: string; readonly signal: AbortSignal },
 ) => Promise<PingResult[]>;
 
-/** Makes the ping of a dispatcher. `timeoutMs` is the deadline for all those of a call together. */
-export function createPing(
+/** The pings of a dispatcher. */
+export interface Pings {
+  readonly ping: Ping;
+  /** Says how many are under way, and how many wait. */
+  usage(): PingUsage;
+}
+
+/** Makes them. `timeoutMs` is the deadline for all those of a call together. */
+export function createPings(
   deps: {
     readonly barrier: RevisionBarrier;
     readonly view: SubscriptionView;
     readonly sender: WebhookSender;
   },
   { timeoutMs, limits }: { readonly timeoutMs: number; readonly limits: PingLimits },
-): Ping {
+): Pings {
   const { barrier, view, sender } = deps;
-  const pingAll = createPingQueue((endpoint, leftMs, onDone) => {
+  const queue = createPingQueue((endpoint, leftMs, onDone) => {
     announce(`Pinging ${endpoint.url}`);
     sender.ping(endpoint, leftMs, onDone);
   }, limits);
@@ -55,12 +62,15 @@ export function createPing(
     }
   }
 
-  return async (url, { tenant, signal }) => {
-    const deadlineMs = performance.now() + timeoutMs;
-    await refreshView(signal);
-    const endpoints = select(view, url, tenant);
-    const outcomes = await pingAll(endpoints, { deadlineMs, signal });
-    return outcomes.map((outcome, index) => ({ url: endpoints[index]?.url ?? '', outcome }));
+  return {
+    async ping(url, { tenant, signal }) {
+      const deadlineMs = performance.now() + timeoutMs;
+      await refreshView(signal);
+      const endpoints = select(view, url, tenant);
+      const outcomes = await queue.pingAll(endpoints, { deadlineMs, signal });
+      return outcomes.map((outcome, index) => ({ url: endpoints[index]?.url ?? '', outcome }));
+    },
+    usage: () => queue.usage(),
   };
 }
 

@@ -62,6 +62,8 @@ test('it counts rows, lanes and endpoints as they are found', () => {
     inFlight: 0,
     held: 0,
     parked: 1_003,
+    parkedInLane: 1_003,
+    refills: 0,
     endpoints: { lagging: 2, withCursor: 1, open: 0, halfOpen: 0 },
     lanes: [{ lane: 0, progress: 100, readPosition: 100, lagMs: 0 }],
   });
@@ -84,6 +86,17 @@ test('it counts what is under way, what waits, and how old the oldest of it is',
     unrecorded: 0,
     lanes: [{ progress: 100, readPosition: 120, lagMs: 750 }],
   });
+});
+
+test('it counts the lanes that are read again, and the rows of the one with the most', () => {
+  const engine = startEngine();
+  const cursors = [{ endpointId: 'ep_well', cursor: { position: 50, mark: undefined } }];
+  for (const lane of [1, 2]) {
+    const parked = [{ endpointId: 'ep_broken', rows: lane, nextDueAtMs: undefined }];
+    engine.laneGained(gainedLane(lane, { progress: 100, parked, cursors }), at(0));
+  }
+  // The second one has to wait until the first is read.
+  expect(engine.census(at(0))).toMatchObject({ parked: 1_006, parkedInLane: 1_003, refills: 1 });
 });
 
 test('it counts circuits as they open and are tried again', () => {

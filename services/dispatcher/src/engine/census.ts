@@ -30,6 +30,10 @@ export interface EngineCensus {
   readonly blockedPairs: number;
   /** Rows in all lanes, as recorded. */
   readonly parked: number;
+  /** Those of the lane with the most. */
+  readonly parkedInLane: number;
+  /** Lanes that are being refilled. */
+  readonly refills: number;
   readonly endpoints: EndpointCensus;
   /** Those that are given up, too. */
   readonly lanes: readonly LaneCensus[];
@@ -72,6 +76,8 @@ export function takeCensus(state: EngineState, now: Now): EngineCensus {
     windowEvents: most(windows.map(({ entries }) => entries.length)),
     blockedPairs: windows.reduce((sum, { blockedPairs }) => sum + blockedPairs, 0),
     parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
+    parkedInLane: most(windows.map(({ rowTotal }) => rowTotal)),
+    refills: state.refillsUnderWay,
     endpoints: countEndpoints(state),
     lanes: windows.map((window) => countLane(window, now)),
   };

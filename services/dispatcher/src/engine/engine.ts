@@ -111,7 +111,7 @@ export class Engine {
 
   /** The log was read again from cursors, and matched behind the barrier. */
   refilled(results: readonly Refilled[], now: Now): void {
-    this.state.refillUnderWay = false;
+    this.state.refillsUnderWay = 0;
     for (const result of results) takeRefilled(this.state, result, now);
     this.advance(now);
   }

@@ -53,7 +53,7 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
   for (let refill = 0; refill < 2 * LANES; refill += 1) {
     refillDue(state);
     turns.push(...refilledLanes(state));
-    state.refillUnderWay = false;
+    state.refillsUnderWay = 0;
   }
   expect(turns).toEqual([0, 1, 2, 0, 1, 2]);
 });

@@ -34,7 +34,7 @@ const READ_MEANWHILE = 256;
 
 /** Asks for what is behind cursors, where there is room for it: in each lane for those nearby. */
 export function refillDue(state: EngineState): void {
-  if (state.refillUnderWay || state.refillable.size === 0 || isFull(state)) return;
+  if (state.refillsUnderWay > 0 || state.refillable.size === 0 || isFull(state)) return;
   const { maxRefills, maxUnrecorded } = state.options.limits;
   if (state.unrecorded >= maxUnrecorded) return;
   const refills = new Map<LaneWindow, Refill>();
@@ -50,7 +50,7 @@ export function refillDue(state: EngineState): void {
     state.refillable.delete(window);
     if (window.refillable.size > 0) state.refillable.add(window);
   }
-  state.refillUnderWay = true;
+  state.refillsUnderWay = refills.size;
   state.effects.push({ kind: 'refill', refills: [...refills.values()] });
 }
 

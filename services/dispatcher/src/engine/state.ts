@@ -80,7 +80,8 @@ export interface EngineState {
   claimUnderWay: boolean;
   /** Lanes with cursors behind which something may be read; who was refilled last stands last. */
   readonly refillable: Set<LaneWindow>;
-  refillUnderWay: boolean;
+  /** Lanes that are being refilled; until all of these are, no other one is. */
+  refillsUnderWay: number;
   /** Rows of late answers, to be looked for. */
   readonly searches: RowSearch[];
   /** When rows of endpoints that are not called are looked through next, monotonic clock. */
@@ -123,7 +124,7 @@ export function createState(options: EngineOptions): EngineState {
     recordingNumber: 0,
     claimUnderWay: false,
     refillable: new Set(),
-    refillUnderWay: false,
+    refillsUnderWay: 0,
     searches: [],
     expireAtMs: -Infinity,
     expiring: new Set(),

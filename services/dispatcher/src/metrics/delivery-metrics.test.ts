@@ -7,6 +7,7 @@ import { createEndpointLane } from '../engine/endpoint-lane.ts';
 import { createEndpoint } from '../engine/endpoint.ts';
 import { createLaneWindow } from '../engine/lane-window.ts';
 import type { AttemptRecord } from '../engine/recording.ts';
+import type { Refilled } from '../engine/refilling.ts';
 import { recordingOf } from '../postgres/recording.fixture.ts';
 import { createDeliveryMetrics } from './delivery-metrics.ts';
 
@@ -40,6 +41,18 @@ function attemptOf(settlement: Settlement | undefined): AttemptRecord {
   const endpointId = 'ep_1';
   const of = { event, endpointId, attempt: 1, startedAtMs: 0, revision: 0 };
   return { ...of, outcome: undefined, reason: undefined, settlement };
+}
+
+function refilledOf(events: number): Refilled {
+  const refill = {
+    lane: 0,
+    epoch: 1,
+    after: 0,
+    mark: undefined,
+    limit: 500,
+    endpointIds: new Set(['ep_1']),
+  };
+  return { refill, events: Array.from({ length: events }, () => ({ event, endpoints: [] })) };
 }
 
 /** The lines of the metrics that begin with a name, and are not 0. */
@@ -111,4 +124,17 @@ test('what a recording settled and wrote counts, but not where it was refused', 
     'billhook_dispatcher_late_answers_total{kind="taken"} 1',
     'billhook_dispatcher_late_answers_total{kind="left"} 1',
   ]);
+});
+
+test('lanes that could not be read again from cursors are counted', async () => {
+  const monitoring = createMonitoring();
+  const metrics = createDeliveryMetrics(monitoring);
+  metrics.refilled([refilledOf(3), refilledOf(0)], performance.now());
+  metrics.refilled([refilledOf(0)], performance.now());
+  expect(await linesOf(monitoring, 'billhook_dispatcher_refill')).toEqual(
+    expect.arrayContaining([
+      'billhook_dispatcher_refilled_events_total 3',
+      'billhook_dispatcher_refill_failures_total 2',
+    ]),
+  );
 });

@@ -44,6 +44,10 @@ export function createDeliveryMetrics(monitoring: Monitoring): DeliveryMetrics {
     items: 'billhook_dispatcher_refilled_events_total',
     brought: 'Events that were read again from cursors.',
   });
+  const failedRefills = monitoring.addCounter({
+    name: 'billhook_dispatcher_refill_failures_total',
+    help: 'Lanes that were to be read again from cursors and could not be; they are tried again.',
+  });
   return {
     attempted: attempts,
     recorded: recordings.recorded,
@@ -52,6 +56,7 @@ export function createDeliveryMetrics(monitoring: Monitoring): DeliveryMetrics {
     },
     refilled(results, beganAtMs) {
       refills(count(results.map(({ events }) => events)), beganAtMs);
+      failedRefills.add(results.filter(({ events }) => events.length === 0).length);
     },
     answeredLate: () => recordings.lateAnswersLeft.add(1),
   };

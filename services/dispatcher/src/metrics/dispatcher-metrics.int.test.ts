@@ -1,9 +1,12 @@
-import { subscriptionV1 } from '@billhook/contracts';
+import { deliveryV1, subscriptionV1 } from '@billhook/contracts';
+import { call, createGrpcClient } from '@billhook/grpc';
 import { createMonitoring, type Monitoring } from '@billhook/metrics';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 import { invoiceIds, useDispatchers } from '../dispatchers.fixture.ts';
+import { PING_LIMITS } from '../dispatching/ping-queue.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { insertRequests } from '../postgres/requests.ts';
 
 const LANES = 4;
 const { ENDPOINT_STATE_PAUSED } = subscriptionV1.EndpointState;
@@ -45,6 +48,8 @@ test('what becomes of deliveries shows, and how lanes and endpoints stand', asyn
     'settlements_total{settlement="dead"}': 0,
     'recorded_rows_total{kind="parked"}': 6,
     parked: 6,
+    lane_parked: 6,
+    lane_parked_limit: DEFAULT_LIMITS.maxRowsPerLane,
     held: 0,
     in_flight: 0,
     in_flight_limit: DEFAULT_LIMITS.maxInFlight,
@@ -65,4 +70,35 @@ test('what becomes of deliveries shows, and how lanes and endpoints stand', asyn
   expect(await monitoring.problems()).toEqual([]);
   await service.stop();
   expect(await numbers()).toMatchObject({ lanes: 0, held: 0 });
+});
+
+test('pings that are under way and wait show, and retries that are not carried out yet', async () => {
+  const hanging = await receive(() => ({ kind: 'hang' }));
+  const endpoints = PING_LIMITS.maxPerOrigin + 4;
+  for (let count = 0; count < endpoints; count += 1) register(hanging);
+  const monitoring = createMonitoring();
+  const { address } = await start({}, undefined, monitoring);
+  const client = createGrpcClient(deliveryV1.DeliveryServiceClient, address, { retryable: [] });
+  onTestFinished(() => client.close());
+  const pinging = call(client.ping, { url: '' }, { timeoutMs: 5_000, tenant: 'default' });
+  // The log has no such event: its owner looks for it until it is stopped.
+  const endpointId = `ep_${'a'.repeat(32)}`;
+  await insertRequests(dispatchers.pool, [
+    { lane: 0, position: 1_000, endpointId, reviveAttempt: 1 },
+  ]);
+  const numbers = () => numbersOf(monitoring);
+  await expect.poll(numbers, { timeout: 2_000 }).toMatchObject({
+    pings_in_flight: PING_LIMITS.maxPerOrigin,
+    pings_in_flight_limit: PING_LIMITS.maxUnderWay,
+    pings_waiting: 4,
+    pings_waiting_limit: PING_LIMITS.maxWaiting,
+    name_lookups: 0,
+    requests: 1,
+    requests_limit: 4_000,
+    answers_read: 0,
+    refills: 0,
+    refill_failures_total: 0,
+  });
+  expect((await pinging).results).toHaveLength(endpoints);
+  await expect.poll(numbers).toMatchObject({ pings_in_flight: 0, pings_waiting: 0 });
 });

@@ -3,7 +3,6 @@ import type { GaugeOf, Monitoring } from '@billhook/metrics';
 
 import { now } from '../dispatching/engine-loop.ts';
 import type { HaltedLane } from '../dispatching/halted-lanes.ts';
-import { MAX_WAITING, type LateAnswers } from '../dispatching/late-answers.ts';
 import type { EngineCensus } from '../engine/census.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EngineLimits } from '../engine/limits.ts';
@@ -14,7 +13,6 @@ export interface EngineMetricsDependencies {
   readonly engine: Engine;
   readonly limits: EngineLimits;
   readonly view: SubscriptionView;
-  readonly lateAnswers: Pick<LateAnswers, 'waiting'>;
   readonly halted: () => ReadonlyMap<number, HaltedLane>;
 }
 
@@ -29,24 +27,13 @@ interface Look {
  * looked at when somebody asks for the metrics.
  */
 export function addEngineMetrics(monitoring: Monitoring, deps: EngineMetricsDependencies): void {
-  const { engine, view, limits, lateAnswers } = deps;
+  const { engine, view, limits } = deps;
   const look = (): Look => ({
     census: engine.census(now()),
     halted: countReasons(deps.halted().values()),
     endpoints: countStates(view.endpoints()),
   });
   monitoring.addGauges(look, [...budgetGauges(limits), ...laneGauges, ...endpointGauges]);
-  monitoring.addGauge(
-    { name: 'billhook_dispatcher_late_answers', help: 'Late answers that wait to be written.' },
-    () => lateAnswers.waiting(),
-  );
-  monitoring.addGauge(
-    {
-      name: 'billhook_dispatcher_late_answers_limit',
-      help: 'Beyond so many, late answers are dropped.',
-    },
-    () => MAX_WAITING,
-  );
   monitoring.addGauge(
     {
       name: 'billhook_dispatcher_revision',
@@ -168,6 +155,26 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       name: 'billhook_dispatcher_blocked_pairs_limit',
       help: 'With so many known, an endpoint that gets another one lags.',
       read: () => limits.maxBlockedPairsInAll,
+    },
+    {
+      name: 'billhook_dispatcher_lane_parked',
+      help: 'Parked deliveries in the lane with the most.',
+      read: ({ census }) => census.parkedInLane,
+    },
+    {
+      name: 'billhook_dispatcher_lane_parked_limit',
+      help: 'With so many in a lane, endpoints that lag in it keep a cursor.',
+      read: () => limits.maxRowsPerLane,
+    },
+    {
+      name: 'billhook_dispatcher_refills',
+      help: 'Lanes that are being read again from cursors.',
+      read: ({ census }) => census.refills,
+    },
+    {
+      name: 'billhook_dispatcher_refills_limit',
+      help: 'So many lanes are read again at a time.',
+      read: () => limits.maxRefills,
     },
   ];
 }

@@ -158,5 +158,5 @@ export function countDeath(
   uncommitted: Recording | undefined,
 ): void {
   const isDrafted = uncommitted?.lanes.some(({ movedCursors }) => movedCursors.length > 0);
-  if (state.refillUnderWay || isDrafted === true) races.count('refillCrashed');
+  if (state.refillsUnderWay > 0 || isDrafted === true) races.count('refillCrashed');
 }
