@@ -7,12 +7,15 @@ import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
+import { INVOICE_CREATED } from '../created-invoice.fixture.ts';
 import { gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { OwnerRequest } from '../engine/effect.ts';
+import type { GainedLane } from '../engine/lanes.ts';
+import { DEFAULT_LIMITS } from '../engine/limits.ts';
 import { addLanes } from '../postgres/lanes.ts';
 import { SCHEMA } from '../postgres/migrations.ts';
-import { insertRequests } from '../postgres/requests.ts';
+import { insertRequests, READ_AT_MOST } from '../postgres/requests.ts';
 import { openTables } from '../postgres/tables.fixture.ts';
 import { createEngineLoop } from './engine-loop.ts';
 import { createEventLookup, type EventLookup } from './event-lookup.ts';
@@ -21,6 +24,7 @@ import { createOwnerRequests } from './owner-requests.ts';
 const database = useTestDatabase();
 const log = createLog({ level: 'silent', service: 'test' });
 const ENDPOINT = `ep_${'a'.repeat(32)}`;
+const OTHER = `ep_${'b'.repeat(32)}`;
 const LANE = 0;
 let pool: Pool;
 let leases: LaneLeases;
@@ -59,6 +63,7 @@ const emptyLog: EventLogReader = {
 async function withRequests(
   lookup: EventLookup,
   work: (requested: readonly OwnerRequest[]) => Promise<void>,
+  gained: Partial<GainedLane> = {},
 ): Promise<void> {
   const engine = new Engine(optionsOf());
   const requested: OwnerRequest[] = [];
@@ -66,7 +71,7 @@ async function withRequests(
   const loop = createEngineLoop(engine, () => undefined);
   await vi.waitFor(() => expect(leases.held().size).toBe(1), 10_000);
   const epoch = leases.held().get(LANE) ?? 0;
-  loop.input((it, now) => it.laneGained(gainedLane(LANE, { epoch }), now));
+  loop.input((it, now) => it.laneGained(gainedLane(LANE, { ...gained, epoch }), now));
   const ended = new AbortController();
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);
@@ -104,4 +109,58 @@ test('an event that is not found is looked for again, after a longer pause each 
   const [first = 0, second = 0, third = 0] = atMs;
   expect(second - first).toBeGreaterThan(900);
   expect(third - second).toBeGreaterThan(1_900);
+});
+
+/** A log that has whatever is looked for. */
+const fullLookup: EventLookup = {
+  ...createEventLookup(() => Promise.resolve(emptyLog)),
+  find: ({ lane, position }) =>
+    Promise.resolve({
+      lane,
+      position,
+      id: `evt_${position.toString().padStart(32, '0')}`,
+      tenant: 'default',
+      streamId: `invoice-${position}`,
+      version: 1,
+      type: 'invoice_created',
+      data: Buffer.from(INVOICE_CREATED),
+      recordedAtMs: 10,
+      traceparent: undefined,
+      offset: undefined,
+    }),
+};
+
+/** Asks for so many dead deliveries of an endpoint. */
+async function askFor(endpointId: string, count: number): Promise<void> {
+  const requests = Array.from({ length: count }, (_, index) => {
+    return { lane: LANE, position: index + 1, endpointId, reviveAttempt: 3 };
+  });
+  await insertRequests(pool, requests);
+}
+
+test('no more dead deliveries are in hand than are read at a time, however many are asked for', async () => {
+  await askFor(ENDPOINT, 3 * READ_AT_MOST);
+  await withRequests(fullLookup, async (requested) => {
+    await vi.waitFor(() => expect(requested).toHaveLength(READ_AT_MOST), 5_000);
+    // None of them is recorded: several more readings bring nothing.
+    await sleep(1_500);
+    expect(requested).toHaveLength(READ_AT_MOST);
+  });
+});
+
+test('dead deliveries of an endpoint with all the rows it may have wait, and those of others do not', async () => {
+  await askFor(ENDPOINT, 2 * READ_AT_MOST);
+  await askFor(OTHER, 1);
+  const rows = DEFAULT_LIMITS.maxRowsPerEndpointLane;
+  const parked = [{ endpointId: ENDPOINT, rows, nextDueAtMs: undefined }];
+  await withRequests(
+    fullLookup,
+    async (requested) => {
+      const endpointIds = () => requested.map(({ endpointId }) => endpointId);
+      await vi.waitFor(() => expect(endpointIds()).toEqual([OTHER]), 5_000);
+      await sleep(1_000);
+      expect(endpointIds()).toEqual([OTHER]);
+    },
+    { parked },
+  );
 });

@@ -7,7 +7,12 @@ import type { Log } from '@billhook/runtime';
 import type { OwnerRequest } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import { readAnswers } from '../postgres/late-answers.ts';
-import { readRequests, type StoredRequest } from '../postgres/requests.ts';
+import {
+  READ_AT_MOST,
+  readRequests,
+  type EndpointPlace,
+  type StoredRequest,
+} from '../postgres/requests.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { EventLookup } from './event-lookup.ts';
 import { decode } from './event-reader.ts';
@@ -17,6 +22,8 @@ const READ_EVERY_MS = 500;
 const FIND_AGAIN_MS = { first: 1_000, longest: 60_000 };
 /** Requests in memory, and as many answers; with so many, none is read. */
 export const MAX_KNOWN = 4_000;
+/** Requests whose events are looked for or wait to be recorded; with so many, none is read. */
+const MAX_UNDER_WAY = READ_AT_MOST;
 
 /** Hands the engine what others ask of the owner of its lanes, and what former owners were answered. */
 export interface OwnerRequests {
@@ -37,6 +44,12 @@ export interface RequestUsage {
   readonly answers: number;
 }
 
+/** A request that the engine has, or will have once its event is found. */
+interface KnownRequest extends OwnedLane {
+  /** Its event was not found, and is looked for again later. */
+  isPausing: boolean;
+}
+
 /** Makes the reader of requests. */
 export function createOwnerRequests(deps: {
   readonly pool: Pool;
@@ -45,8 +58,9 @@ export function createOwnerRequests(deps: {
   readonly log: Log;
 }): OwnerRequests {
   const { pool, lookup, loop, log } = deps;
-  /** Requests that the engine has, with the epoch under which it got them. */
-  const known = new Map<string, OwnedLane>();
+  const known = new Map<string, KnownRequest>();
+  /** Where no dead delivery may become a row again yet: what is asked for there stays unread. */
+  const full = new Map<string, EndpointPlace>();
   const knownAnswers = new Map<string, OwnedLane>();
   let woken = new AbortController();
   let failedLookups = 0;
@@ -58,6 +72,7 @@ export function createOwnerRequests(deps: {
     signal: AbortSignal,
   ): Promise<void> {
     const owned = known.get(requestId);
+    if (owned === undefined) return;
     for (let failures = 1; known.get(requestId) === owned && !signal.aborted; failures += 1) {
       try {
         const event = decode(await lookup.find({ lane, position }, signal));
@@ -72,7 +87,9 @@ export function createOwnerRequests(deps: {
           log.warn({ err: error, lane, position }, 'a retry by hand waits: its event is not found');
         }
         const pauseMs = Math.min(FIND_AGAIN_MS.longest, FIND_AGAIN_MS.first * 2 ** (failures - 1));
+        owned.isPausing = true;
         await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+        owned.isPausing = false;
       }
     }
   }
@@ -81,10 +98,17 @@ export function createOwnerRequests(deps: {
     owned: ReadonlyMap<number, number>,
     signal: AbortSignal,
   ): Promise<void> {
-    const requests = await readRequests(pool, [...owned.keys()], [...known.keys()]);
+    for (const [key, place] of full) if (loop.engine.hasRoomToRevive(place)) full.delete(key);
+    const without = { known: [...known.keys()], full: [...full.values()] };
+    const requests = await readRequests(pool, [...owned.keys()], without);
     const ready: OwnerRequest[] = [];
     for (const { reviveAttempt, ...request } of requests) {
-      known.set(request.requestId, { lane: request.lane, epoch: owned.get(request.lane) ?? 0 });
+      const { requestId, lane, endpointId } = request;
+      if (reviveAttempt !== undefined && !loop.engine.hasRoomToRevive(request)) {
+        full.set(`${lane} ${endpointId}`, { lane, endpointId });
+        continue;
+      }
+      known.set(requestId, { lane, epoch: owned.get(lane) ?? 0, isPausing: false });
       if (reviveAttempt === undefined) ready.push({ ...request, revive: undefined });
       else void revive({ ...request, reviveAttempt }, reviveAttempt, signal);
     }
@@ -106,7 +130,13 @@ export function createOwnerRequests(deps: {
     if (owned.size === 0) return;
     // What is answered need not be sent again: it comes first.
     if (knownAnswers.size < MAX_KNOWN) await readLateAnswers(owned);
-    if (known.size < MAX_KNOWN) await readOwnerRequests(owned, signal);
+    if (hasRoom()) await readOwnerRequests(owned, signal);
+  }
+
+  function hasRoom(): boolean {
+    let underWay = 0;
+    for (const { isPausing } of known.values()) if (!isPausing) underWay += 1;
+    return underWay < MAX_UNDER_WAY && known.size + full.size < MAX_KNOWN;
   }
 
   return {

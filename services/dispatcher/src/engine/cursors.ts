@@ -1,5 +1,8 @@
 import type { Cursor, EndpointLane } from './endpoint-lane.ts';
-import type { EngineState } from './state.ts';
+import { findEndpointLane, type EngineState } from './state.ts';
+
+/** Of the rows that a lane may have, so many may be made above them of what is retried by hand. */
+const RETRIED_ROWS_SHARE = 0.1;
 
 /** Says whether a lagging endpoint has so many rows in a lane that no further ones are made. */
 export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): boolean {
@@ -7,6 +10,23 @@ export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): 
   const { mode, rowCount, window } = endpointLane;
   if (mode !== 'lagging') return false;
   return rowCount >= maxRowsPerEndpointLane || window.rowTotal >= maxRowsPerLane;
+}
+
+/**
+ * Says whether a dead delivery of an endpoint may become a row of a lane again. Nobody knows how many are
+ * asked for: they must not make a table grow that everybody reads.
+ */
+export function hasRoomToRevive(
+  state: EngineState,
+  { lane, endpointId }: { readonly lane: number; readonly endpointId: string },
+): boolean {
+  const window = state.windows.get(lane);
+  if (window === undefined) return true;
+  const { maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
+  const rowCount = findEndpointLane(state, endpointId, window)?.rowCount ?? 0;
+  // A lane that is full of the rows of others is no reason to let nobody retry anything.
+  const most = maxRowsPerLane * (1 + RETRIED_ROWS_SHARE);
+  return rowCount < maxRowsPerEndpointLane && window.rowTotal < most;
 }
 
 /** Makes, moves or ends the cursor of an endpoint in a lane; it is written with the next recording. */

@@ -2,6 +2,7 @@ import { takeChanges } from './changes.ts';
 import { wakeDue } from './calling.ts';
 import { takeCensus, type EngineCensus } from './census.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
+import { hasRoomToRevive } from './cursors.ts';
 import type {
   Answer,
   ClaimResult,
@@ -155,6 +156,11 @@ export class Engine {
   /** The lanes that it works on, without those that it gives up. */
   lanes(): LaneStanding[] {
     return [...this.state.windows.values()].filter(({ phase }) => phase === 'owned');
+  }
+
+  /** Says whether a dead delivery may be asked for now; else the request is left where it is. */
+  hasRoomToRevive(place: Pick<OwnerRequest, 'lane' | 'endpointId'>): boolean {
+    return hasRoomToRevive(this.state, place);
   }
 
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */

@@ -189,17 +189,19 @@ describe('parked rows', () => {
   });
 });
 
+const NONE = { known: [], full: [] };
+
 describe('requests to the owner', () => {
   test('a retry makes a row due at once, and the request goes', async () => {
     const later = parked(1, { attempt: 1, notBeforeMs: NOW_MS + 3_600_000 });
     await write({ parkedRows: [later] });
     const row = { position: 1, endpointId: ENDPOINT };
     await insertRequests(pool, [{ ...row, lane: LANE, reviveAttempt: undefined }]);
-    const [request] = await readRequests(pool, [LANE], []);
+    const [request] = await readRequests(pool, [LANE], NONE);
     expect(request).toMatchObject({ ...row, lane: LANE, reviveAttempt: undefined });
     const requestId = request?.requestId ?? '';
     await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
-    expect(await readRequests(pool, [LANE], [])).toEqual([]);
+    expect(await readRequests(pool, [LANE], NONE)).toEqual([]);
     const [due] = await readDueRows(pool, [claimOf({ limit: 1 })], Date.now() + 1_000);
     expect(due?.rows).toHaveLength(1);
   });

@@ -6,7 +6,7 @@ import { endpointIdOf, endpointUuid } from './ids.ts';
 export const REQUEST_CHANNEL = 'dispatcher_request';
 
 /** Requests that are read at a time. */
-const READ_AT_MOST = 500;
+export const READ_AT_MOST = 500;
 
 /** What somebody asks of the owner of a lane: to send a delivery again, now. */
 export interface StoredRequest {
@@ -40,17 +40,35 @@ export async function insertRequests(
   });
 }
 
-/** Reads what is asked of the owner of these lanes, without what it has already. */
+/** Names an endpoint in a lane. */
+export type EndpointPlace = Pick<StoredRequest, 'lane' | 'endpointId'>;
+
+/**
+ * Reads what is asked of the owner of these lanes.
+ *
+ * @param without.known requests that it has already.
+ * @param without.full where no dead delivery may become a row again yet.
+ */
 export async function readRequests(
   pool: Pool,
   lanes: readonly number[],
-  known: readonly string[],
+  without: { readonly known: readonly string[]; readonly full: readonly EndpointPlace[] },
 ): Promise<StoredRequest[]> {
+  const { known, full } = without;
   const result = await pool.query<RequestColumns>({
     name: 'read_requests',
     text: `select id, lane, position, endpoint_id, revive_attempt from dispatcher.owner_request
-           where lane = any($1::int[]) and id <> all($2::bigint[]) order by id limit $3`,
-    values: [lanes, known, READ_AT_MOST],
+           where lane = any($1::int[]) and id <> all($2::bigint[])
+             and (revive_attempt is null or (lane, endpoint_id) not in (
+               select * from unnest($3::int[], $4::uuid[])))
+           order by id limit $5`,
+    values: [
+      lanes,
+      known,
+      integers(full.map(({ lane }) => lane)),
+      words(full.map(({ endpointId }) => endpointUuid(endpointId))),
+      READ_AT_MOST,
+    ],
   });
   return result.rows.map((row) => ({
     requestId: String(row.id),
