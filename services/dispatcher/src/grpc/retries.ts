@@ -4,7 +4,7 @@ import type { Pool } from '@billhook/postgres';
 import { invalidField, ServiceError } from '@billhook/runtime';
 
 import { listDeliveries } from '../postgres/deliveries.ts';
-import { insertRequests } from '../postgres/requests.ts';
+import { countRequests, insertRequests } from '../postgres/requests.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { EVENT_ID, optionalTimeMs, requireEndpointId } from './fields.ts';
 
@@ -14,13 +14,15 @@ interface Dependencies {
 }
 
 /** Deliveries that one call asks to be sent again. */
-const RETRY_AT_MOST = 500;
+export const RETRY_AT_MOST = 500;
+/** With so many of an endpoint that are asked for and do not wait as rows yet, no more are. */
+export const MAX_ASKED = 10_000;
 
 /**
  * Asks the owners of their lanes to send dead deliveries of an endpoint again.
  *
  * @throws ServiceError `INVALID_ARGUMENT` for a bad field, `FAILED_PRECONDITION` when the endpoint is
- *   not registered.
+ *   not registered, `RESOURCE_EXHAUSTED` when too many of its deliveries are asked for already.
  */
 export async function retryDeliveries(
   { pool, view }: Dependencies,
@@ -41,6 +43,10 @@ export async function retryDeliveries(
   const range = [sinceMs, untilMs].map(String);
   const scope: PageScope = { kind: 'retries', filter: [tenant, endpointId, ...range] };
   const [beforeEventId] = decodePageToken(scope, request.pageToken, [EVENT_ID]) ?? [];
+  if ((await countRequests(pool, endpointId, MAX_ASKED)) >= MAX_ASKED) {
+    const message = 'the endpoint has to get what was retried before; try again in a few minutes';
+    throw new ServiceError('RESOURCE_EXHAUSTED', 'TOO_MANY_RETRIES', message);
+  }
   const dead = await listDeliveries(pool, {
     tenant,
     endpointId,

@@ -193,4 +193,12 @@ export const migrations: readonly Migration[] = [
       alter table dispatcher.parked set (autovacuum_vacuum_scale_factor = 0.05,
         autovacuum_vacuum_insert_scale_factor = 0.05);`,
   },
+  {
+    number: 8,
+    name: 'requests_of_endpoints',
+    sql: `
+      -- Whether a delivery is asked for already, and how many of an endpoint are.
+      create index owner_request_by_delivery on dispatcher.owner_request
+        (endpoint_id, lane, position);`,
+  },
 ];

@@ -18,7 +18,7 @@ export interface StoredRequest {
   readonly reviveAttempt: number | undefined;
 }
 
-/** Asks the owners of lanes, whoever they are, to send deliveries again. */
+/** Asks the owners of lanes, whoever they are, to send deliveries again; what is asked already, once. */
 export async function insertRequests(
   pool: Pool,
   requests: readonly Omit<StoredRequest, 'requestId'>[],
@@ -29,6 +29,12 @@ export async function insertRequests(
     text: `with added as (
              insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
              select * from unnest($1::int[], $2::bigint[], $3::uuid[], $4::int[])
+               as asked (lane, position, endpoint_id, revive_attempt)
+             where not exists (
+               select from dispatcher.owner_request as earlier
+               where earlier.endpoint_id = asked.endpoint_id and earlier.lane = asked.lane
+                 and earlier.position = asked.position
+                 and earlier.revive_attempt is not distinct from asked.revive_attempt)
              returning id)
            select pg_notify('${REQUEST_CHANNEL}', '') from added limit 1`,
     values: [
@@ -38,6 +44,20 @@ export async function insertRequests(
       integers(requests.map(({ reviveAttempt }) => reviveAttempt)),
     ],
   });
+}
+
+/** Counts what is asked of an endpoint's deliveries and not carried out yet, up to a bound. */
+export async function countRequests(
+  pool: Pool,
+  endpointId: string,
+  atMost: number,
+): Promise<number> {
+  const result = await pool.query<{ readonly count: number }>(
+    `select count(*)::int as count from (
+       select from dispatcher.owner_request where endpoint_id = $1 limit $2) as request`,
+    [endpointUuid(endpointId), atMost],
+  );
+  return result.rows[0]?.count ?? 0;
 }
 
 /** Names an endpoint in a lane. */

@@ -1972,7 +1972,8 @@ export const DeliveryServiceService = {
   },
   /**
    * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token.
+   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
+   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
    */
   retryDeliveries: {
     path: "/billhook.delivery.v1.DeliveryService/RetryDeliveries" as const,
@@ -2021,7 +2022,8 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
   retryDelivery: handleUnaryCall<RetryDeliveryRequest, RetryDeliveryResponse>;
   /**
    * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token.
+   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
+   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
    */
   retryDeliveries: handleUnaryCall<RetryDeliveriesRequest, RetryDeliveriesResponse>;
   /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
@@ -2084,7 +2086,8 @@ export interface DeliveryServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token.
+   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
+   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
    */
   retryDeliveries(
     request: RetryDeliveriesRequest,
