@@ -25,6 +25,8 @@ const STANDING: EndpointStanding = {
   concurrencyLimit: 8,
   inFlight: 1,
   queued: 0,
+  laggingLanes: 0,
+  cursorLanes: 0,
 };
 let pool: Pool;
 

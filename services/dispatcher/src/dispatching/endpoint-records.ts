@@ -73,9 +73,9 @@ export async function keepEndpointRecords(
   await Promise.allSettled([health.flush(signal), deleteStandings(pool, dispatcherId)]);
 }
 
-/** What has nothing under way and no fault need not be known of. */
-function isUsual({ circuit, queued, inFlight }: EndpointStanding): boolean {
-  return circuit === 'closed' && queued + inFlight === 0;
+/** What has nothing under way and no fault, and does not lag, need not be known of. */
+function isUsual({ circuit, queued, inFlight, laggingLanes }: EndpointStanding): boolean {
+  return circuit === 'closed' && queued + inFlight + laggingLanes === 0;
 }
 
 function isNotable(
@@ -86,9 +86,16 @@ function isNotable(
   if (before === undefined) return !isUsual(standing);
   if (nowMs - before.atMs >= NOTE_AGAIN_AFTER_MS || standing.circuit !== before.circuit)
     return true;
+  if (lagOf(standing) !== lagOf(before)) return true;
   if (standing.circuit === 'open' && before.probeAtMs !== standing.probeAtMs) {
     return Math.abs((standing.probeAtMs ?? 0) - (before.probeAtMs ?? 0)) > LOOK_EVERY_MS;
   }
   const factor = standing.concurrencyLimit / before.concurrencyLimit;
   return factor >= NOTABLE || factor <= 1 / NOTABLE;
+}
+
+/** Says how far an endpoint lags: not at all, with rows, or with a cursor. */
+function lagOf({ laggingLanes, cursorLanes }: EndpointStanding): 'no' | 'rows' | 'cursor' {
+  if (cursorLanes > 0) return 'cursor';
+  return laggingLanes > 0 ? 'rows' : 'no';
 }

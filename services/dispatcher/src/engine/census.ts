@@ -1,7 +1,7 @@
 import type { Now } from './effect.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
 import { countReady } from './scheduling.ts';
+import { lagsOf } from './standings.ts';
 import { roomToQueue, type EngineState } from './state.ts';
 
 /** How much the engine holds, and how endpoints and lanes stand. */
@@ -93,17 +93,11 @@ function countLane({ lane, progress, readPosition, entries }: LaneWindow, now: N
   return { lane, progress, readPosition, lagMs };
 }
 
-function countEndpoints({ windows, endpoints }: EngineState): EndpointCensus {
-  const lagging = new Set<Endpoint>();
-  const withCursor = new Set<Endpoint>();
-  for (const { endpointLanes } of windows.values()) {
-    for (const { endpoint, mode, cursor } of endpointLanes.values()) {
-      if (mode === 'lagging') lagging.add(endpoint);
-      if (cursor !== undefined) withCursor.add(endpoint);
-    }
-  }
-  const count = { lagging: lagging.size, withCursor: withCursor.size, open: 0, halfOpen: 0 };
-  for (const { circuit } of endpoints.values()) {
+function countEndpoints(state: EngineState): EndpointCensus {
+  const lags = lagsOf(state);
+  const count = { lagging: lags.size, withCursor: 0, open: 0, halfOpen: 0 };
+  for (const { cursorLanes } of lags.values()) if (cursorLanes > 0) count.withCursor += 1;
+  for (const { circuit } of state.endpoints.values()) {
     if (circuit.state === 'open') count.open += 1;
     if (circuit.state === 'half_open') count.halfOpen += 1;
   }

@@ -30,7 +30,7 @@ import type { LaneRecorded, Recording } from './recording.ts';
 import { recordAtMs, recordDue, takeRecorded, takeRequest } from './recordings.ts';
 import { sendQueued, takeAnswer } from './sending.ts';
 import { refillDue, takeRefilled, type Refilled } from './refilling.ts';
-import { standingOf, type EndpointStanding } from './standings.ts';
+import { standingsOf, type EndpointStanding } from './standings.ts';
 import { createState, type EngineOptions, type EngineState } from './state.ts';
 
 /**
@@ -171,8 +171,8 @@ export class Engine {
   }
 
   /** How each endpoint stands that has something, or had. */
-  *standings(now: Now): Generator<EndpointStanding> {
-    for (const endpoint of this.state.endpoints.values()) yield standingOf(endpoint, now);
+  standings(now: Now): Iterable<EndpointStanding> {
+    return standingsOf(this.state, now);
   }
 
   /** What it holds now, against its limits. */

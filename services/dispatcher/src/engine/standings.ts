@@ -1,8 +1,9 @@
 import type { Now } from './effect.ts';
 import { sendLimit, type Endpoint } from './endpoint.ts';
+import type { EngineState } from './state.ts';
 
 /** How an endpoint stands in one process: its circuit, its limit, and what it has of it. */
-export interface EndpointStanding {
+export interface EndpointStanding extends EndpointLag {
   readonly endpointId: string;
   readonly circuit: 'closed' | 'open' | 'half_open';
   /** Why the circuit is not closed: the last failure, in words. */
@@ -17,8 +18,41 @@ export interface EndpointStanding {
   readonly queued: number;
 }
 
-/** Shows how an endpoint stands. */
-export function standingOf(endpoint: Endpoint, now: Now): EndpointStanding {
+/** In how many lanes an endpoint takes less than comes in. */
+export interface EndpointLag {
+  /** Those in which what is new for it becomes a row unsent. */
+  readonly laggingLanes: number;
+  /** Those among them in which it keeps a cursor. */
+  readonly cursorLanes: number;
+}
+
+const NO_LAG: EndpointLag = { laggingLanes: 0, cursorLanes: 0 };
+
+/** Shows how each endpoint stands that has something, or had. */
+export function* standingsOf(state: EngineState, now: Now): Generator<EndpointStanding> {
+  const lags = lagsOf(state);
+  for (const endpoint of state.endpoints.values()) {
+    yield { ...standingOf(endpoint, now), ...(lags.get(endpoint) ?? NO_LAG) };
+  }
+}
+
+/** Finds the endpoints that lag in a lane at least, in one pass over the lanes. */
+export function lagsOf({ windows }: EngineState): ReadonlyMap<Endpoint, EndpointLag> {
+  const lags = new Map<Endpoint, EndpointLag>();
+  for (const { endpointLanes } of windows.values()) {
+    for (const { endpoint, mode, cursor } of endpointLanes.values()) {
+      if (mode !== 'lagging') continue;
+      const { laggingLanes, cursorLanes } = lags.get(endpoint) ?? NO_LAG;
+      lags.set(endpoint, {
+        laggingLanes: laggingLanes + 1,
+        cursorLanes: cursorLanes + (cursor === undefined ? 0 : 1),
+      });
+    }
+  }
+  return lags;
+}
+
+function standingOf(endpoint: Endpoint, now: Now): Omit<EndpointStanding, keyof EndpointLag> {
   const { id, circuit, inFlight, queued } = endpoint;
   const isBroken = circuit.state !== 'closed';
   return {

@@ -48,6 +48,8 @@ function toDispatcherStatus(standing: StoredStanding): deliveryV1.DispatcherStat
     concurrencyLimit: standing.concurrencyLimit,
     inFlightCount: standing.inFlight,
     queuedCount: standing.queued,
+    laggingLaneCount: standing.laggingLanes,
+    cursorLaneCount: standing.cursorLanes,
     updateTime: toTimestamp(standing.notedAtMs),
   };
 }

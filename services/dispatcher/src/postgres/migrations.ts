@@ -201,4 +201,13 @@ export const migrations: readonly Migration[] = [
       create index owner_request_by_delivery on dispatcher.owner_request
         (endpoint_id, lane, position);`,
   },
+  {
+    number: 9,
+    name: 'lag_of_endpoints',
+    sql: `
+      -- In how many lanes of the process the endpoint lags, and keeps a cursor.
+      alter table dispatcher.endpoint_standing
+        add column lagging_lanes integer not null default 0,
+        add column cursor_lanes integer not null default 0;`,
+  },
 ];

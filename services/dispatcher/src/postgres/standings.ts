@@ -32,14 +32,15 @@ export async function noteStandings(
   await pool.query({
     name: 'note_standings',
     text: `insert into dispatcher.endpoint_standing (dispatcher_id, endpoint_id, circuit, reason,
-             broken_since, probe_at, concurrency_limit, in_flight, queued)
+             broken_since, probe_at, concurrency_limit, in_flight, queued, lagging_lanes, cursor_lanes)
            select $1::uuid, * from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[],
-             $6::timestamptz[], $7::int[], $8::int[], $9::int[])
+             $6::timestamptz[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[])
            on conflict (endpoint_id, dispatcher_id) do update
            set circuit = excluded.circuit, reason = excluded.reason,
              broken_since = excluded.broken_since, probe_at = excluded.probe_at,
              concurrency_limit = excluded.concurrency_limit, in_flight = excluded.in_flight,
-             queued = excluded.queued, noted_at = now()`,
+             queued = excluded.queued, lagging_lanes = excluded.lagging_lanes,
+             cursor_lanes = excluded.cursor_lanes, noted_at = now()`,
     values: [
       dispatcherId,
       words(standings.map(({ endpointId }) => endpointUuid(endpointId))),
@@ -50,6 +51,8 @@ export async function noteStandings(
       integers(standings.map(({ concurrencyLimit }) => concurrencyLimit)),
       integers(standings.map(({ inFlight }) => inFlight)),
       integers(standings.map(({ queued }) => queued)),
+      integers(standings.map(({ laggingLanes }) => laggingLanes)),
+      integers(standings.map(({ cursorLanes }) => cursorLanes)),
     ],
   });
 }
@@ -111,6 +114,8 @@ function standingOf(row: StandingColumns): StoredStanding {
     concurrencyLimit: row.concurrency_limit,
     inFlight: row.in_flight,
     queued: row.queued,
+    laggingLanes: row.lagging_lanes,
+    cursorLanes: row.cursor_lanes,
   };
 }
 
@@ -132,4 +137,6 @@ interface StandingColumns {
   readonly concurrency_limit: number;
   readonly in_flight: number;
   readonly queued: number;
+  readonly lagging_lanes: number;
+  readonly cursor_lanes: number;
 }

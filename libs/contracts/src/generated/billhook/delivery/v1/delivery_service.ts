@@ -422,7 +422,16 @@ export interface DispatcherStatus {
   readonly inFlightCount: number;
   readonly queuedCount: number;
   /** When the dispatcher wrote this down. */
-  readonly updateTime: Timestamp | undefined;
+  readonly updateTime:
+    | Timestamp
+    | undefined;
+  /**
+   * Lanes in which it lags: it takes less than comes in, or is not called, so that what is new for it is
+   * parked before it is sent.
+   */
+  readonly laggingLaneCount: number;
+  /** Those among them in which so much waits that what is new for it is kept in the event log alone. */
+  readonly cursorLaneCount: number;
 }
 
 export interface PingRequest {
@@ -1571,6 +1580,8 @@ function createBaseDispatcherStatus(): DispatcherStatus {
     inFlightCount: 0,
     queuedCount: 0,
     updateTime: undefined,
+    laggingLaneCount: 0,
+    cursorLaneCount: 0,
   };
 }
 
@@ -1602,6 +1613,12 @@ export const DispatcherStatus: MessageFns<DispatcherStatus> = {
     }
     if (message.updateTime !== undefined) {
       Timestamp.encode(message.updateTime, writer.uint32(74).fork()).join();
+    }
+    if (message.laggingLaneCount !== 0) {
+      writer.uint32(80).int32(message.laggingLaneCount);
+    }
+    if (message.cursorLaneCount !== 0) {
+      writer.uint32(88).int32(message.cursorLaneCount);
     }
     return writer;
   },
@@ -1691,6 +1708,22 @@ export const DispatcherStatus: MessageFns<DispatcherStatus> = {
             message.updateTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.laggingLaneCount = reader.int32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.cursorLaneCount = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1723,6 +1756,8 @@ export const DispatcherStatus: MessageFns<DispatcherStatus> = {
     message.updateTime = (object.updateTime !== undefined && object.updateTime !== null)
       ? Timestamp.fromPartial(object.updateTime)
       : undefined;
+    message.laggingLaneCount = object.laggingLaneCount ?? 0;
+    message.cursorLaneCount = object.cursorLaneCount ?? 0;
     return message;
   },
 };

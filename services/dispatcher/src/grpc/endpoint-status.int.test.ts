@@ -1,0 +1,44 @@
+import { deliveryV1, subscriptionV1 } from '@billhook/contracts';
+import { call, createGrpcClient } from '@billhook/grpc';
+import { expect, onTestFinished, test } from 'vitest';
+
+import { invoiceIds, useDispatchers } from '../dispatchers.fixture.ts';
+import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { endpointIdOf } from '../postgres/ids.ts';
+
+const dispatchers = useDispatchers({ lanes: 1 });
+const { appendToEach, receive, register, start } = dispatchers;
+const { ENDPOINT_STATE_ACTIVE, ENDPOINT_STATE_PAUSED } = subscriptionV1.EndpointState;
+const MAX_ROWS = 4;
+
+test('an endpoint that lags shows in how many lanes, and whether it keeps a cursor there', async () => {
+  const receiver = await receive();
+  const put = register(receiver);
+  put(ENDPOINT_STATE_PAUSED);
+  const { address } = await start({
+    limits: { ...DEFAULT_LIMITS, maxRowsPerEndpointLane: MAX_ROWS, refillAtRows: 1 },
+  });
+  const client = createGrpcClient(deliveryV1.DeliveryServiceClient, address, { retryable: [] });
+  onTestFinished(() => client.close());
+  const [invoiceId = ''] = invoiceIds(1);
+  await appendToEach([invoiceId], 1);
+  await expect.poll(dispatchers.parkedRows, { timeout: 5_000 }).toBe(1);
+  const { rows } = await dispatchers.pool.query<{ endpoint_id: string }>(
+    'select endpoint_id from dispatcher.parked',
+  );
+  const endpointId = endpointIdOf(rows[0]?.endpoint_id ?? '');
+  const shown = async () => {
+    const options = { timeoutMs: 5_000, tenant: 'default' };
+    const { status } = await call(client.getEndpointStatus, { endpointId }, options);
+    const [of] = status?.dispatchers ?? [];
+    return [of?.laggingLaneCount, of?.cursorLaneCount, status?.moreWaiting];
+  };
+  await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 0, false]);
+  await appendToEach([invoiceId], MAX_ROWS);
+  await expect.poll(dispatchers.parkedRows, { timeout: 5_000 }).toBeGreaterThanOrEqual(MAX_ROWS);
+  await appendToEach([invoiceId], 3);
+  await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 1, true]);
+  put(ENDPOINT_STATE_ACTIVE);
+  await receiver.waitFor(4 + MAX_ROWS, 10_000);
+  await expect.poll(shown, { timeout: 5_000 }).toEqual([0, 0, false]);
+});
