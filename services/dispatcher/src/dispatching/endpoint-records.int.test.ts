@@ -3,14 +3,15 @@ import { randomUUID } from 'node:crypto';
 import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { useTestDatabase } from '@billhook/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 import { optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { EndpointStanding } from '../engine/standings.ts';
-import { deleteStaleStandings, noteStandings } from '../postgres/standings.ts';
+import { deleteStaleStandings, deleteStandings, noteStandings } from '../postgres/standings.ts';
 import { openTables } from '../postgres/tables.fixture.ts';
-import { keepEndpointRecords } from './endpoint-records.ts';
+import type { EndpointHealth } from './endpoint-health.ts';
+import { keepEndpointRecords, NOTE_AT_MOST } from './endpoint-records.ts';
 import { createEngineLoop } from './engine-loop.ts';
 
 const database = useTestDatabase();
@@ -27,6 +28,11 @@ const STANDING: EndpointStanding = {
   queued: 0,
   laggingLanes: 0,
   cursorLanes: 0,
+};
+const NO_HEALTH: EndpointHealth = {
+  note: () => undefined,
+  changed: () => undefined,
+  flush: () => Promise.resolve(),
 };
 let pool: Pool;
 
@@ -47,11 +53,7 @@ test('a stop has written down how endpoints did, and shows no standings of its o
   await noteStandings(pool, own, [STANDING]);
   await noteStandings(pool, other, [STANDING]);
   let flushed = 0;
-  const health = {
-    note: () => undefined,
-    changed: () => undefined,
-    flush: () => Promise.resolve(void (flushed += 1)),
-  };
+  const health = { ...NO_HEALTH, flush: () => Promise.resolve(void (flushed += 1)) };
   const ended = new AbortController();
   const loop = createEngineLoop(new Engine(optionsOf()), () => undefined);
   const deps = { pool, loop, health, dispatcherId: own, log };
@@ -60,6 +62,26 @@ test('a stop has written down how endpoints did, and shows no standings of its o
   await keeping;
   expect(flushed).toBe(1);
   expect(await noted()).toEqual([other]);
+});
+
+test('each endpoint is noted in its turn, although there is always something to note of the first ones', async () => {
+  await deleteStandings(pool, own);
+  const loop = createEngineLoop(new Engine(optionsOf()), () => undefined);
+  const ids = Array.from({ length: NOTE_AT_MOST + 500 }, (_, index) => index.toString(16));
+  let concurrencyLimit = 8;
+  vi.spyOn(loop.engine, 'standings').mockImplementation(() => {
+    concurrencyLimit *= 2;
+    return ids.map((id) => {
+      return { ...STANDING, endpointId: `ep_${id.padStart(32, '0')}`, concurrencyLimit };
+    });
+  });
+  const ended = new AbortController();
+  const deps = { pool, loop, health: NO_HEALTH, dispatcherId: own, log };
+  const keeping = keepEndpointRecords(deps, ended.signal);
+  const notedHere = async () => (await noted()).filter((id) => id === own).length;
+  await expect.poll(notedHere, { timeout: 5_000 }).toBe(ids.length);
+  ended.abort();
+  await keeping;
 });
 
 test('what a dispatcher noted that was killed is forgotten', async () => {

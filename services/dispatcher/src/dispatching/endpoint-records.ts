@@ -14,7 +14,8 @@ const FLUSH_HEALTH_EVERY_MS = 60_000;
 const NOTE_AGAIN_AFTER_MS = 30_000;
 /** A limit or a queue that has changed less than by this factor is not noted. */
 const NOTABLE = 1.5;
-const NOTE_AT_MOST = 1_000;
+/** Standings that are noted in one round; the next one goes on with those behind them. */
+export const NOTE_AT_MOST = 1_000;
 
 /**
  * Writes down now and then how endpoints stand in this process, and how they did, so that any
@@ -33,19 +34,31 @@ export async function keepEndpointRecords(
 ): Promise<void> {
   const { pool, loop, health, dispatcherId, log } = deps;
   const written = new Map<string, EndpointStanding & { readonly atMs: number }>();
+  /** The endpoint with which the last round ended. */
+  let lastNotedId = '';
   let flushAtMs = now().monotonicMs + FLUSH_HEALTH_EVERY_MS;
+
+  /** Chooses what is to be noted, from where the last round ended and then from the beginning. */
+  function chooseNotable(monotonicMs: number): EndpointStanding[] {
+    const fromBeginning: EndpointStanding[] = [];
+    const fromLast: EndpointStanding[] = [];
+    let notable = fromBeginning;
+    const unseen = new Set(written.keys());
+    for (const standing of loop.engine.standings(now())) {
+      const { endpointId } = standing;
+      unseen.delete(endpointId);
+      const isNoted = isNotable(standing, written.get(endpointId), monotonicMs);
+      if (isNoted && notable.length < NOTE_AT_MOST) notable.push(standing);
+      if (endpointId === lastNotedId) notable = fromLast;
+    }
+    for (const endpointId of unseen) written.delete(endpointId);
+    return [...fromLast, ...fromBeginning].slice(0, NOTE_AT_MOST);
+  }
 
   async function step(): Promise<void> {
     const { monotonicMs } = now();
-    const notable: EndpointStanding[] = [];
-    const unseen = new Set(written.keys());
-    for (const standing of loop.engine.standings(now())) {
-      unseen.delete(standing.endpointId);
-      const before = written.get(standing.endpointId);
-      if (notable.length >= NOTE_AT_MOST) continue;
-      if (isNotable(standing, before, monotonicMs)) notable.push(standing);
-    }
-    for (const endpointId of unseen) written.delete(endpointId);
+    const notable = chooseNotable(monotonicMs);
+    lastNotedId = notable.at(-1)?.endpointId ?? lastNotedId;
     if (notable.length > 0) await noteStandings(pool, dispatcherId, notable);
     for (const standing of notable) {
       if (isUsual(standing)) written.delete(standing.endpointId);
