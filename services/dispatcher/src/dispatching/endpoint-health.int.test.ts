@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { writeTimestampMs } from '@billhook/contracts';
+import { writeTimestampMs, type Timestamp } from '@billhook/contracts';
 import type { Pool } from '@billhook/postgres';
 import { createLog } from '@billhook/runtime';
 import { startPostgresProxy, useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
+import { optionsOf } from '../engine/engine.fixture.ts';
+import { Engine } from '../engine/engine.ts';
 import { getEndpointStatus } from '../grpc/endpoint-status.ts';
 import {
   createGrpcSource,
@@ -23,6 +25,8 @@ import {
 import { createSubscriptionView, type SubscriptionView } from '../subscriptions/view.ts';
 import { startWatch, type SubscriptionWatch } from '../subscriptions/watch.ts';
 import { createEndpointHealth, type EndpointHealth } from './endpoint-health.ts';
+import { keepEndpointRecords } from './endpoint-records.ts';
+import { createEngineLoop } from './engine-loop.ts';
 
 const FAILING_FOR_MS = 300;
 const database = useTestDatabase();
@@ -67,6 +71,11 @@ const later = () => sleep(FAILING_FOR_MS + 50);
 async function isShownFailing(): Promise<boolean> {
   const { status } = await getEndpointStatus({ pool, view }, endpointId, 'default');
   return status?.failingSinceTime !== undefined;
+}
+
+async function lastSuccess(): Promise<Timestamp | undefined> {
+  const { status } = await getEndpointStatus({ pool, view }, endpointId, 'default');
+  return status?.lastSuccessTime;
 }
 
 /** Nobody waits for the answer to a report. */
@@ -140,6 +149,37 @@ test('one success, of whichever process, begins the time anew', async () => {
   health.note(endpointId, false);
   await health.flush(signal);
   await stayActive();
+});
+
+test('a success that ends a streak of failures is written within seconds, before any kill', async () => {
+  await fail();
+  await later();
+  health.note(endpointId, true);
+  const ended = new AbortController();
+  const loop = createEngineLoop(new Engine(optionsOf()), () => undefined);
+  const deps = { pool, loop, health, dispatcherId: randomUUID(), log };
+  const keeping = keepEndpointRecords(deps, ended.signal);
+  await expect.poll(isShownFailing, { timeout: 4_000 }).toBe(false);
+  // Another process knows nothing but what is written.
+  health = createHealth();
+  await fail();
+  await stayActive();
+  ended.abort();
+  await keeping;
+});
+
+test('successes are written at once only where the last ones written were failures', async () => {
+  health.note(endpointId, true);
+  await health.writeRecovered();
+  const written = await lastSuccess();
+  expect(written).toBeDefined();
+  await sleep(5);
+  health.note(endpointId, false);
+  health.note(endpointId, true);
+  await health.writeRecovered();
+  expect(await lastSuccess()).toEqual(written);
+  await health.flush(signal);
+  expect(await lastSuccess()).not.toEqual(written);
 });
 
 test('what could not be written is written with what came after it', async () => {

@@ -16,6 +16,8 @@ import type { SubscriptionView, ViewChanges } from '../subscriptions/view.ts';
 const REPORT_TIMEOUT_MS = 5_000;
 /** Reports under way; others are left to the next time. */
 const MAX_REPORTS = 16;
+/** Successes that are written at once in one round; others are left to the next one. */
+const RECOVERED_AT_MOST = 1_000;
 
 /** Keeps when each endpoint last worked, and reports those that have only failed for long. */
 export interface EndpointHealth {
@@ -23,9 +25,16 @@ export interface EndpointHealth {
   note(endpointId: string, isSuccess: boolean): void;
   /** Endpoints are gone. */
   changed(changes: Pick<ViewChanges, 'removed'>): void;
+  /**
+   * Writes the successes that must not wait for the next flush: those of endpoints that may stand there
+   * as having failed for days. Who is killed before would leave them so.
+   */
+  writeRecovered(): Promise<void>;
   /** Writes what was noted since the last time, and begins to report: it waits for no answer. */
   flush(signal: AbortSignal): Promise<void>;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 interface Noted {
   lastSuccessMs: number | undefined;
@@ -50,6 +59,8 @@ export function createEndpointHealth(
   const { pool, view, subscriptions, log } = deps;
   let noted = new Map<string, Noted>();
   let gone = new Set<string>();
+  /** Endpoints that had a success when they were last written: what stands there is not old. */
+  const hadSuccess = new Set<string>();
 
   /** The revision from which on what is noted happened. */
   let notedSince = view.revision();
@@ -106,6 +117,17 @@ export function createEndpointHealth(
     changed({ removed }) {
       for (const { endpointId } of removed) gone.add(endpointId);
     },
+    async writeRecovered() {
+      const recovered = new Map<string, Noted>();
+      for (const [endpointId, note] of noted) {
+        if (note.lastSuccessMs === undefined || hadSuccess.has(endpointId)) continue;
+        if (view.endpoint(endpointId) === undefined) continue;
+        recovered.set(endpointId, note);
+        if (recovered.size >= RECOVERED_AT_MOST) break;
+      }
+      // It stays noted: the next flush writes it once more, with what came after it.
+      await write(recovered, NOBODY);
+    },
     async flush(signal) {
       const [notes, deleted, revision] = [noted, gone, notedSince];
       notedSince = view.revision();
@@ -127,10 +149,16 @@ export function createEndpointHealth(
     deleted: ReadonlySet<string>,
   ): Promise<FailingEndpoint[]> {
     if (deleted.size > 0) await deleteHealth(pool, [...deleted]);
+    for (const endpointId of deleted) hadSuccess.delete(endpointId);
     const rows = [...notes].flatMap(([endpointId, note]) => healthNote(endpointId, note) ?? []);
     if (rows.length === 0) return [];
     await resetHealth(pool, rows);
-    return noteHealth(pool, rows, failingForMs);
+    const failing = await noteHealth(pool, rows, failingForMs);
+    for (const { endpointId, lastSuccessMs } of rows) {
+      if (lastSuccessMs === undefined) hadSuccess.delete(endpointId);
+      else hadSuccess.add(endpointId);
+    }
+    return failing;
   }
 
   /** What is to be noted of an endpoint, if it is still there and anything counts. */

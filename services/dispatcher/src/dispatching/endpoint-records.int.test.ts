@@ -32,6 +32,7 @@ const STANDING: EndpointStanding = {
 const NO_HEALTH: EndpointHealth = {
   note: () => undefined,
   changed: () => undefined,
+  writeRecovered: () => Promise.resolve(),
   flush: () => Promise.resolve(),
 };
 let pool: Pool;

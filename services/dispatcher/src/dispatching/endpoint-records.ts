@@ -64,6 +64,7 @@ export async function keepEndpointRecords(
       if (isUsual(standing)) written.delete(standing.endpointId);
       else written.set(standing.endpointId, { ...standing, atMs: monotonicMs });
     }
+    await health.writeRecovered();
     if (monotonicMs < flushAtMs) return;
     flushAtMs = monotonicMs + FLUSH_HEALTH_EVERY_MS;
     await health.flush(signal);
