@@ -10,8 +10,7 @@ const MAX_MESSAGE_BYTES = 10_000;
 
 describeKafka('a producer of batches', (brokers) => {
   const topic = uniqueName('produced');
-  const kafka = createKafkaClient({ log }, { brokers, clientId: 'test' });
-  const admin = createAdmin(kafka);
+  const admin = createAdmin(createKafkaClient({ log }, { brokers, clientId: 'test' }));
   const highs = async () => (await readEnds(admin, topic))?.map(({ high }) => high);
 
   beforeAll(async () => {
@@ -25,7 +24,7 @@ describeKafka('a producer of batches', (brokers) => {
   });
 
   const open = () => {
-    const producer = createBatchProducer(kafka, { topic, retries: 1 });
+    const producer = createBatchProducer({ log }, { brokers, clientId: 'test', topic });
     onTestFinished(() => producer.close());
     return producer;
   };

@@ -22,11 +22,11 @@ describeKafka('the consumer of a topic', (brokers) => {
     const options = { topic, partitions: 2, maxMessageBytes: 1_000 };
     await createTopicKeeper({ log }, options).prepare(admin, signal);
     await admin.disconnect();
-    const producer = createBatchProducer(kafka, { topic });
+    const producer = createBatchProducer({ log }, { brokers, clientId: 'test', topic });
     const batch = Array.from({ length: 10 }, () => ({ value: 'x' }));
     const batches = new Map([0, 1].map((partition) => [partition, batch]));
     for (let sent = 0; sent < COUNT; sent += 10) await producer.send(batches);
-    await producer.close();
+    producer.close();
   });
 
   const open = () => {

@@ -43,7 +43,7 @@ export async function makeTopic(
     async send(partition, messages) {
       let producer = producers.get(partition);
       if (producer === undefined) {
-        producer = createBatchProducer(kafka, { topic: name });
+        producer = createBatchProducer(deps, { brokers, clientId: 'test', topic: name });
         producers.set(partition, producer);
       }
       await producer.send(new Map([[partition, messages]]));
@@ -59,7 +59,7 @@ export async function makeTopic(
       await topic.make();
     },
     async delete() {
-      await Promise.all([...producers.values()].map((producer) => producer.close()));
+      for (const producer of producers.values()) producer.close();
       producers.clear();
       await admin.deleteTopics({ topics: [name] });
       while ((await admin.listTopics()).includes(name)) await sleep(POLL_MS);
@@ -77,7 +77,7 @@ export async function makeTopic(
       return ends;
     },
     async close() {
-      await Promise.all([...producers.values()].map((producer) => producer.close()));
+      for (const producer of producers.values()) producer.close();
       await admin.disconnect();
       abort.abort();
     },

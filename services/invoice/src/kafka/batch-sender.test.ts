@@ -15,12 +15,15 @@ type Sends = BatchProducer['send'];
 let stop: () => Promise<void>;
 afterEach(() => stop());
 
-/** A sender over lanes 0 to 3, with events that are added; what it sends is kept, and answered as told. */
-function run({ answer = accept() }: { readonly answer?: Sends } = {}) {
+/** A sender with events that are added; what it sends is kept, and answered as told. */
+function run({
+  answer = accept(),
+  count = LANES,
+}: { readonly answer?: Sends; readonly count?: number } = {}) {
   const log = createLog({ level: 'silent', service: 'test' });
   const events = new Map<number, LogRecord[]>();
   const led = new Map<number, LedLane>();
-  for (let lane = 0; lane < LANES; lane += 1)
+  for (let lane = 0; lane < count; lane += 1)
     led.set(lane, { ...createLedLane(lane, 1), phase: 'idle' });
   /** Each request with its producer's number, as counts of events by lane. */
   const requests: { readonly producer: number; readonly counts: Record<number, number> }[] = [];
@@ -37,7 +40,6 @@ function run({ answer = accept() }: { readonly answer?: Sends } = {}) {
       },
       close() {
         closed.push(producer);
-        return Promise.resolve();
       },
     };
   });
@@ -123,6 +125,29 @@ test('a lane whose request failed is sent alone until that succeeds, and keeps n
   await vi.waitFor(() => expect(led.get(2)?.cursor.position).toBe(3));
   expect(requests.slice(count)).toEqual([{ producer: 1, counts: { 0: 1, 1: 1, 2: 1 } }]);
   expect(new Set(closed)).toEqual(new Set([2, 3, 4]));
+});
+
+test('sixteen lanes at most are sent alone at a time', async () => {
+  const hanging: (() => void)[] = [];
+  const accepted = accept();
+  const { led, requests, add } = run({
+    count: 40,
+    answer(batches) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      hanging.push(resolve);
+      return promise.then(() => accepted(batches));
+    },
+  });
+  for (const lane of led.values()) lane.isAlone = true;
+  add(...led.keys());
+  await vi.waitFor(() => expect(requests).toHaveLength(16));
+  add(...led.keys());
+  hanging.shift()?.();
+  await vi.waitFor(() => expect(requests.length).toBeGreaterThan(16));
+  await vi.waitFor(() => {
+    for (const answer of hanging.splice(0)) answer();
+    expect([...led.values()].map(({ cursor }) => cursor.position)).toEqual(Array(40).fill(2));
+  });
 });
 
 test('a request stays below its bytes, and what it has no room for is in the next ones', async () => {

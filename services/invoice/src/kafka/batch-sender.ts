@@ -94,12 +94,14 @@ export function createBatchSender(deps: {
     deps.onSent(lane);
   }
 
-  /** Lanes that may be sent now, another one first each time: what a request has no room for is next. */
+  /**
+   * Lanes that may be sent now, another one first each time: what a request has no room for is next.
+   */
   function lanesInTurn(): readonly LedLane[] {
     const idle = [...led.values()].filter(
       (lane) => lane.phase === 'idle' && carriers.of(lane).underWay.length === 0,
     );
-    turn += 1;
+    if (idle.length > 0) turn += 1;
     const first = turn % Math.max(1, idle.length);
     return [...idle.slice(first), ...idle.slice(0, first)];
   }
@@ -122,19 +124,33 @@ export function createBatchSender(deps: {
       const known = id === undefined ? undefined : { position, id };
       const checked = checkSlice(known, slice, (record) => record);
       if (checked.kind === 'continuous') goOn(lane, log);
-      if (checked.events.length > 0) add(requests, lane, checked.events);
+      if (checked.events.length > 0) prepare(requests, lane, checked.events);
       else if (checked.kind === 'halted') {
         halt(lane, `${checked.reason} in the store at position ${checked.position}`, log);
       }
     }
-    for (const [carrier, request] of requests) {
-      const underWay = send(carrier, request);
-      for (const lane of request.batches.keys()) lane.underWay = underWay;
-    }
+    for (const [carrier, request] of requests) begin(carrier, request);
   }
 
-  function add(requests: Map<Carrier, Request>, lane: LedLane, events: readonly LogRecord[]): void {
+  function begin(carrier: Carrier, request: Request): void {
+    const underWay = send(carrier, request);
+    for (const lane of request.batches.keys()) lane.underWay = underWay;
+  }
+
+  /** Adds a batch to the request of its carrier, if there is room. A lane that goes alone begins. */
+  function prepare(
+    requests: Map<Carrier, Request>,
+    lane: LedLane,
+    events: readonly LogRecord[],
+  ): void {
     const carrier = carriers.of(lane);
+    // Its leader may be another one than when it was read.
+    if (carrier.underWay.length > 0) return;
+    if (lane.isAlone) {
+      const { events: taken, bytes } = takeBatch(events);
+      if (carriers.hasRoomAlone) begin(carrier, { batches: new Map([[lane, taken]]), bytes });
+      return;
+    }
     const request = requests.get(carrier) ?? { batches: new Map(), bytes: 0 };
     if (request.bytes >= MAX_REQUEST_BYTES) return;
     const batch = takeBatch(events);

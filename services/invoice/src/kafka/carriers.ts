@@ -1,10 +1,10 @@
 import type { BatchProducer, BatchProducerOptions } from '@billhook/kafka';
 import type { LedLane } from './led-lane.ts';
 
-type Retrying = Pick<BatchProducerOptions, 'retries'>;
+type Deadline = Pick<BatchProducerOptions, 'deadlineMs'>;
 
 /** Makes a producer for the topic. */
-type CreateProducer = (retrying: Retrying) => BatchProducer;
+type CreateProducer = (deadline: Deadline) => BatchProducer;
 
 /** A producer with the lanes whose batches are in its request. */
 export interface Carrier {
@@ -14,14 +14,17 @@ export interface Carrier {
 }
 
 /**
- * So often a request of several lanes is repeated, within about a second: what is wrong with one partition
- * must not keep the others longer. A lane by itself is sent without end.
+ * The longest that a request of several lanes takes: what is wrong with one partition must not keep
+ * the others longer. A lane that is sent alone is sent without end.
  */
-const RETRIES_TOGETHER = 5;
+const TOGETHER_AT_MOST_MS = 5_000;
+
+/** Lanes that are sent alone at a time: each has connections of its own. */
+const MAX_ALONE = 16;
 
 /**
- * The producers that lanes are sent with: one for all lanes that a broker leads, because what a request
- * costs hardly depends on its size, and one for each lane that is sent alone.
+ * The producers that lanes are sent with: one for all lanes that a broker leads, because what a
+ * request costs hardly depends on its size, and one for each lane that is sent alone.
  */
 export class Carriers {
   readonly #createProducer: CreateProducer;
@@ -32,33 +35,39 @@ export class Carriers {
     this.#createProducer = createProducer;
   }
 
-  /** The one to send a lane with now. */
+  /** The one to send a lane with. */
   of({ lane, leader, isAlone }: LedLane): Carrier {
     if (isAlone) return this.#find(this.#alone, lane, {});
-    return this.#find(this.#together, leader, { retries: RETRIES_TOGETHER });
+    return this.#find(this.#together, leader, { deadlineMs: TOGETHER_AT_MOST_MS });
+  }
+
+  /** Whether another lane may be sent alone now. */
+  get hasRoomAlone(): boolean {
+    const busy = [...this.#alone.values()].filter(({ underWay }) => underWay.length > 0);
+    return busy.length < MAX_ALONE;
   }
 
   /** Gives up what was for this lane alone. */
   closeAlone({ lane }: LedLane): void {
-    void this.#alone.get(lane)?.producer.close();
+    this.#alone.get(lane)?.producer.close();
     this.#alone.delete(lane);
   }
 
-  /** Cuts the request short that has a batch of this lane: none may come to the topic any more. */
+  /** Cuts the request short that has a batch of this lane: it must not be repeated any more. */
   cut(led: LedLane): void {
     for (const { producer, underWay } of this.#all()) {
-      if (underWay.includes(led)) void producer.close();
+      if (underWay.includes(led)) producer.close();
     }
   }
 
   close(): void {
-    for (const { producer } of this.#all()) void producer.close();
+    for (const { producer } of this.#all()) producer.close();
   }
 
-  #find<Key>(carriers: Map<Key, Carrier>, key: Key, retrying: Retrying): Carrier {
+  #find<Key>(carriers: Map<Key, Carrier>, key: Key, deadline: Deadline): Carrier {
     const found = carriers.get(key);
     if (found !== undefined) return found;
-    const carrier: Carrier = { producer: this.#createProducer(retrying), underWay: [] };
+    const carrier: Carrier = { producer: this.#createProducer(deadline), underWay: [] };
     carriers.set(key, carrier);
     return carrier;
   }

@@ -6,7 +6,7 @@ import { loadCursor, saveCursors, type RelayCursor } from '../postgres/relay-cur
 import type { LedLane } from './led-lane.ts';
 
 const RETRY_AFTER_MS = 200;
-/** A cursor that was not saved yet costs the next leader of the lane a look at more of the topic, no repeat. */
+/** One that was not saved is found again at the end of its partition by the next leader. */
 const SAVE_EVERY_MS = 100;
 
 /** Keeps the cursors of the led lanes in Postgres, under the fence. */
@@ -15,7 +15,7 @@ export interface CursorKeeper {
   load(lane: LedLane, signal: AbortSignal): Promise<void>;
   /** Saves the cursor soon, with those of other lanes. */
   save(lane: LedLane): void;
-  /** Saves at once. Resolves when nothing is left to be saved, or the signal aborts. */
+  /** Saves at once. Resolves when what is unsaved now is saved, or the signal aborts. */
   saved(signal: AbortSignal): Promise<void>;
 }
 
@@ -25,13 +25,19 @@ export interface CursorKeeper {
  * @param onRefused is told of lanes that are another process's meanwhile.
  */
 export function createCursorKeeper(
-  deps: { readonly pool: Pool; readonly leases: LaneLeases; readonly log: Log },
+  deps: {
+    readonly pool: Pool;
+    readonly leases: Pick<LaneLeases, 'fence' | 'refused'>;
+    readonly log: Log;
+  },
   onRefused: (lane: number, epoch: number) => void,
 ): CursorKeeper {
   const { pool, leases, log } = deps;
   const unsaved = new Map<number, OwnedLane & { readonly cursor: RelayCursor }>();
   let saving: Promise<void> | undefined;
   let pause = new AbortController();
+  /** Who waits until what is unsaved is written. */
+  let waiting: (() => void)[] = [];
   let failures = 0;
 
   function refuse(lane: number, epoch: number): void {
@@ -54,21 +60,28 @@ export function createCursorKeeper(
   async function run(): Promise<void> {
     while (unsaved.size > 0) {
       pause = new AbortController();
+      if (waiting.length > 0) pause.abort();
       await sleep(SAVE_EVERY_MS, undefined, { signal: pause.signal }).catch(() => undefined);
       const lanes = [...unsaved.values()];
+      const served = waiting;
       unsaved.clear();
+      waiting = [];
       try {
         await write(lanes);
         failures = 0;
+        for (const resolve of served) resolve();
       } catch (error) {
         failures += 1;
         if (failures === 1) log.warn({ err: error }, 'the cursors of the relay were not saved');
         // Newer ones count more. A cursor that is never saved costs repeats.
         for (const lane of lanes) if (!unsaved.has(lane.lane)) unsaved.set(lane.lane, lane);
+        waiting.push(...served);
         await sleep(RETRY_AFTER_MS);
       }
     }
     saving = undefined;
+    for (const resolve of waiting) resolve();
+    waiting = [];
   }
 
   return {
@@ -94,12 +107,13 @@ export function createCursorKeeper(
       saving ??= run();
     },
     async saved(signal) {
-      if (signal.aborted) return;
-      pause.abort();
-      const { promise: aborted, resolve } = Promise.withResolvers<void>();
+      if (signal.aborted || saving === undefined) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
       const onAbort = () => resolve();
       signal.addEventListener('abort', onAbort, { once: true });
-      await Promise.race([saving, aborted]);
+      waiting.push(resolve);
+      pause.abort();
+      await promise;
       signal.removeEventListener('abort', onAbort);
     },
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { openPostgresEventLog } from '@billhook/event-log';
 import {
   createAdmin,
+  createBatchProducer,
   createKafkaClient,
   createTopicKeeper,
   type KafkaClientOptions,
@@ -13,7 +14,7 @@ import { ConfigurationError, type Log, type Stoppable } from '@billhook/runtime'
 import type { InvoiceConfig, KafkaConfig } from '../config.ts';
 import { SCHEMA } from '../postgres/migrations.ts';
 import { MAX_MESSAGE_BYTES } from './led-lane.ts';
-import { startRelay, type Relay } from './relay.ts';
+import { startRelay, type Relay, type RelayDependencies } from './relay.ts';
 
 /** Reads of the store, and cursors. */
 const MAX_CONNECTIONS = 3;
@@ -55,7 +56,6 @@ export async function openRelay(
   const options = { topic, partitions: lanes, maxMessageBytes: MAX_MESSAGE_BYTES };
   const keeper = createTopicKeeper({ log }, options);
   await lookAtTopic(client, keeper, log);
-  const kafka = createKafkaClient({ log }, client);
   const looking = createKafkaClient({ log }, { ...client, retries: LOOK_RETRIES });
   const leases = createLaneLeases(
     { pool: leasePool, log, monotonicMs },
@@ -63,7 +63,9 @@ export async function openRelay(
   );
   const store = await openPostgresEventLog({ pool, log }, { schema: SCHEMA, connectionString });
   cleanup.defer(() => store.close());
-  const deps = { pool, leases, store, kafka, looking, keeper, log, monotonicMs };
+  const createProducer: RelayDependencies['createProducer'] = (deadline) =>
+    createBatchProducer({ log }, { ...client, topic, ...deadline });
+  const deps = { pool, leases, store, createProducer, looking, keeper, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes });
   cleanup.defer(() => relay.stop(config.shutdownTimeoutMs / 4));
   const opened = cleanup.move();

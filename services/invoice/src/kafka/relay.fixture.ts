@@ -3,6 +3,7 @@ import { decodeRecord, openPostgresEventLog, type LogRecord } from '@billhook/ev
 import { createEventStore, prepareEventStore, type Aggregate } from '@billhook/event-store';
 import {
   createAdmin,
+  createBatchProducer,
   createKafkaClient,
   createTopicKeeper,
   readEnds,
@@ -14,7 +15,7 @@ import { createLog, type Log } from '@billhook/runtime';
 import { startPostgresProxy, uniqueName, type PostgresProxy } from '@billhook/testing';
 import { migrateInvoices, SCHEMA } from '../postgres/migrations.ts';
 import { MAX_MESSAGE_BYTES } from './led-lane.ts';
-import { startRelay, type Relay } from './relay.ts';
+import { startRelay, type Relay, type RelayDependencies } from './relay.ts';
 
 const LANES = 4;
 const QUICK_LEASES = { leaseMs: 3_000, renewEveryMs: 200, marginMs: 500 };
@@ -116,7 +117,6 @@ export async function startTestRelay(
     { pool, log },
     { schema: SCHEMA, connectionString: through },
   );
-  const kafka = createKafkaClient({ log }, { brokers, clientId: 'test-relay' });
   const looking = createKafkaClient({ log }, { brokers, clientId: 'test-relay', retries: 2 });
   const leases = createLaneLeases(
     { pool: leasePool, log, monotonicMs },
@@ -124,7 +124,10 @@ export async function startTestRelay(
   );
   const options = { topic, partitions: LANES, maxMessageBytes: MAX_MESSAGE_BYTES };
   const keeper = createTopicKeeper({ log }, options);
-  const deps = { pool, leases, store, kafka, looking, keeper, log, monotonicMs };
+  const client = { brokers, clientId: 'test-relay', topic };
+  const createProducer: RelayDependencies['createProducer'] = (deadline) =>
+    createBatchProducer({ log }, { ...client, ...deadline });
+  const deps = { pool, leases, store, createProducer, looking, keeper, log, monotonicMs };
   const relay = await startRelay(deps, { topic, lanes: LANES });
   return {
     ...relay,

@@ -169,13 +169,13 @@ describeKafka('the relay', (brokers) => {
         topics: [{ topic, numPartitions: store.lanes, configEntries: KEEP_EVERYTHING }],
       }),
     );
-    const producer = createBatchProducer(kafka, { topic });
+    const producer = createBatchProducer({ log }, { brokers, clientId: 'test', topic });
     await producer.send(
       new Map(
         [...complete].map(([lane, records]) => [lane, records.slice(0, 5).map(encodeRecord)]),
       ),
     );
-    await producer.close();
+    producer.close();
     const relay = await start();
     await vi.waitFor(async () => expect(countOf(await readTopic(kafka, topic))).toBe(100), WAIT);
     expect(countOf(await relayed(relay))).toBe(100);

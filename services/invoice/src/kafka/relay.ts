@@ -1,5 +1,5 @@
 import type { EventLogReader } from '@billhook/event-log';
-import { createBatchProducer, type Kafka, type TopicKeeper } from '@billhook/kafka';
+import type { BatchProducer, BatchProducerOptions, Kafka, TopicKeeper } from '@billhook/kafka';
 import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import { within, type Log } from '@billhook/runtime';
@@ -37,8 +37,8 @@ export interface RelayDependencies {
   readonly leases: LaneLeases;
   /** The store, as a log. */
   readonly store: EventLogReader;
-  /** To send with: it goes on trying while no broker answers. */
-  readonly kafka: Kafka;
+  /** Makes what to send with. */
+  readonly createProducer: (deadline: Pick<BatchProducerOptions, 'deadlineMs'>) => BatchProducer;
   /** To look at the topic with: it gives up soon, so that it can be said that no broker answers. */
   readonly looking: Kafka;
   readonly keeper: TopicKeeper;
@@ -58,11 +58,11 @@ export async function startRelay(
   deps: RelayDependencies,
   options: { readonly topic: string; readonly lanes: number },
 ): Promise<Relay> {
-  const { leases, kafka, looking, keeper, log } = deps;
+  const { leases, createProducer, looking, keeper, log } = deps;
   const { topic } = options;
   const led = new Map<number, LedLane>();
   const stopping = new AbortController();
-  const carriers = new Carriers((retrying) => createBatchProducer(kafka, { topic, ...retrying }));
+  const carriers = new Carriers(createProducer);
   const cursors = createCursorKeeper(deps, drop);
   const watch = createTopicWatch(
     {

@@ -56,6 +56,8 @@ export function createTopicWatch(
   async function look(admin: Admin, signal: AbortSignal): Promise<void> {
     if (!isPrepared) await keeper.prepare(admin, signal);
     isPrepared = true;
+    const leaders = await readLeaders(admin, topic);
+    for (const lane of led.values()) lane.leader = leaders[lane.lane];
     const seen = [...led.values()].filter(({ phase }) => phase !== 'loading');
     const cursors = new Map(seen.map((lane) => [lane, lane.cursor]));
     const ends = await readEnds(admin, topic);
@@ -64,8 +66,6 @@ export function createTopicWatch(
       const found = ends === undefined ? 'is missing' : `has ${ends.length} partitions`;
       throw new Error(`the topic ${topic} ${found}`);
     }
-    const leaders = await readLeaders(admin, topic);
-    for (const lane of seen) lane.leader = leaders[lane.lane];
     for (const [lane, cursor] of cursors) {
       const ofLane = ends[lane.lane];
       if (ofLane !== undefined) noteBeginning(lane, { ends: ofLane, cursor }, log);
