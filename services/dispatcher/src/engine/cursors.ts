@@ -1,8 +1,11 @@
 import type { Cursor, EndpointLane } from './endpoint-lane.ts';
 import { findEndpointLane, type EngineState } from './state.ts';
 
-/** Of the rows that a lane may have, so many may be made above them of what is retried by hand. */
-const RETRIED_ROWS_SHARE = 0.1;
+/**
+ * Of the rows that a lane may have, so many may be made above them: to probe endpoints, and of what is retried
+ * by hand.
+ */
+const ROWS_ABOVE_SHARE = 0.1;
 
 /** Says whether a lagging endpoint has so many rows in a lane that no further ones are made. */
 export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): boolean {
@@ -22,11 +25,15 @@ export function hasRoomToRevive(
 ): boolean {
   const window = state.windows.get(lane);
   if (window === undefined) return true;
-  const { maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
+  const { maxRowsPerEndpointLane } = state.options.limits;
   const rowCount = findEndpointLane(state, endpointId, window)?.rowCount ?? 0;
   // A lane that is full of the rows of others is no reason to let nobody retry anything.
-  const most = maxRowsPerLane * (1 + RETRIED_ROWS_SHARE);
-  return rowCount < maxRowsPerEndpointLane && window.rowTotal < most;
+  return rowCount < maxRowsPerEndpointLane && window.rowTotal < mostRows(state);
+}
+
+/** How many rows a lane has at most, with those above what it may have. */
+export function mostRows({ options: { limits } }: EngineState): number {
+  return limits.maxRowsPerLane * (1 + ROWS_ABOVE_SHARE);
 }
 
 /** Makes, moves or ends the cursor of an endpoint in a lane; it is written with the next recording. */

@@ -1,4 +1,4 @@
-import { moveCursor, refillSoon } from './cursors.ts';
+import { mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
@@ -24,11 +24,10 @@ import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from 
 const LOOK_AT_MOST = 1_000;
 /**
  * In a lane that has all the rows it may, so many are made of an endpoint that is only probed: it can be
- * probed when one of them is due, and each that fails waits longer for its next attempt. Once the lane has a
- * tenth more than it may, one has to do: there may be thousands of such endpoints.
+ * probed when one of them is due, and each that fails waits longer for its next attempt. Once the lane has the
+ * most there are, one has to do: there may be thousands of such endpoints.
  */
 const PROBE_ROWS = 8;
-const PROBE_ROWS_SHARE = 0.1;
 /** What may be read of a lane while the log is read again for it. */
 const READ_MEANWHILE = 256;
 
@@ -197,9 +196,8 @@ function isOnlyProbed(state: EngineState, { endpoint, window }: EndpointLane): b
   return isFullLane && endpoint.circuit.state === 'half_open';
 }
 
-function probeRowsIn({ options }: EngineState, { rowTotal, refilledRows }: LaneWindow): number {
-  const most = options.limits.maxRowsPerLane * (1 + PROBE_ROWS_SHARE);
-  return rowTotal + refilledRows.length < most ? PROBE_ROWS : 1;
+function probeRowsIn(state: EngineState, { rowTotal, refilledRows }: LaneWindow): number {
+  return rowTotal + refilledRows.length < mostRows(state) ? PROBE_ROWS : 1;
 }
 
 interface Place extends Pick<MatchedEvent, 'event'> {
