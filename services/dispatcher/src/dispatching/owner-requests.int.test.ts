@@ -12,14 +12,15 @@ import { gainedLane, optionsOf } from '../engine/engine.fixture.ts';
 import { Engine } from '../engine/engine.ts';
 import type { OwnerRequest } from '../engine/effect.ts';
 import type { GainedLane } from '../engine/lanes.ts';
-import { DEFAULT_LIMITS } from '../engine/limits.ts';
+import { DEFAULT_LIMITS, type EngineLimits } from '../engine/limits.ts';
 import { addLanes } from '../postgres/lanes.ts';
 import { SCHEMA } from '../postgres/migrations.ts';
-import { insertRequests, READ_AT_MOST } from '../postgres/requests.ts';
+import { insertRequests } from '../postgres/requests.ts';
 import { openTables } from '../postgres/tables.fixture.ts';
-import { createEngineLoop } from './engine-loop.ts';
+import { createEngineLoop, type EngineLoop } from './engine-loop.ts';
 import { createEventLookup, type EventLookup } from './event-lookup.ts';
-import { createOwnerRequests } from './owner-requests.ts';
+import { MAX_FULL_ENDPOINTS } from './full-places.ts';
+import { createOwnerRequests, MAX_UNDER_WAY } from './owner-requests.ts';
 
 const database = useTestDatabase();
 const log = createLog({ level: 'silent', service: 'test' });
@@ -62,10 +63,10 @@ const emptyLog: EventLogReader = {
 /** Runs the reader of requests for a lane until the work is done, which sees what the engine gets. */
 async function withRequests(
   lookup: EventLookup,
-  work: (requested: readonly OwnerRequest[]) => Promise<void>,
-  gained: Partial<GainedLane> = {},
+  work: (requested: readonly OwnerRequest[], loop: EngineLoop) => Promise<void>,
+  { limits, ...gained }: Partial<GainedLane> & { readonly limits?: Partial<EngineLimits> } = {},
 ): Promise<void> {
-  const engine = new Engine(optionsOf());
+  const engine = new Engine(optionsOf({ limits: { ...limits } }));
   const requested: OwnerRequest[] = [];
   vi.spyOn(engine, 'requested').mockImplementation((requests) => void requested.push(...requests));
   const loop = createEngineLoop(engine, () => undefined);
@@ -76,7 +77,7 @@ async function withRequests(
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);
   try {
-    await work(requested);
+    await work(requested, loop);
   } finally {
     ended.abort();
     await running;
@@ -131,25 +132,37 @@ const fullLookup: EventLookup = {
 };
 
 /** Asks for so many dead deliveries of an endpoint. */
-async function askFor(endpointId: string, count: number): Promise<void> {
+async function askFor(endpointId: string, count: number, lane = LANE): Promise<void> {
   const requests = Array.from({ length: count }, (_, index) => {
-    return { lane: LANE, position: index + 1, endpointId, reviveAttempt: 3 };
+    return { lane, position: index + 1, endpointId, reviveAttempt: 3 };
   });
   await insertRequests(pool, requests);
 }
 
+/** Asks for a dead delivery of each of so many endpoints, which it returns. */
+async function askForEach(count: number): Promise<string[]> {
+  const endpointIds = Array.from({ length: count }, (_, index) => {
+    return `ep_${index.toString(16).padStart(32, '0')}`;
+  });
+  const requests = endpointIds.map((endpointId) => {
+    return { lane: LANE, position: 1, endpointId, reviveAttempt: 3 };
+  });
+  await insertRequests(pool, requests);
+  return endpointIds;
+}
+
 test('no more dead deliveries are in hand than are read at a time, however many are asked for', async () => {
-  await askFor(ENDPOINT, 3 * READ_AT_MOST);
+  await askFor(ENDPOINT, 3 * MAX_UNDER_WAY);
   await withRequests(fullLookup, async (requested) => {
-    await vi.waitFor(() => expect(requested).toHaveLength(READ_AT_MOST), 5_000);
+    await vi.waitFor(() => expect(requested).toHaveLength(MAX_UNDER_WAY), 5_000);
     // None of them is recorded: several more readings bring nothing.
     await sleep(1_500);
-    expect(requested).toHaveLength(READ_AT_MOST);
+    expect(requested).toHaveLength(MAX_UNDER_WAY);
   });
 });
 
 test('dead deliveries of an endpoint with all the rows it may have wait, and those of others do not', async () => {
-  await askFor(ENDPOINT, 2 * READ_AT_MOST);
+  await askFor(ENDPOINT, 2 * MAX_UNDER_WAY);
   await askFor(OTHER, 1);
   const rows = DEFAULT_LIMITS.maxRowsPerEndpointLane;
   const parked = [{ endpointId: ENDPOINT, rows, nextDueAtMs: undefined }];
@@ -162,5 +175,41 @@ test('dead deliveries of an endpoint with all the rows it may have wait, and tho
       expect(endpointIds()).toEqual([OTHER]);
     },
     { parked },
+  );
+});
+
+test('rows are retried while more endpoints are full than are known, and the dead once they are not', async () => {
+  const endpointIds = await askForEach(MAX_FULL_ENDPOINTS + 100);
+  await insertRequests(pool, [
+    { lane: LANE, position: 2, endpointId: OTHER, reviveAttempt: undefined },
+  ]);
+  const parked = endpointIds.map((endpointId) => ({ endpointId, rows: 1, nextDueAtMs: undefined }));
+  await withRequests(
+    fullLookup,
+    async (requested, loop) => {
+      await vi.waitFor(() => {
+        expect(requested.map(({ endpointId }) => endpointId)).toEqual([OTHER]);
+      }, 15_000);
+      // Their rows are gone.
+      loop.input((engine, now) => engine.laneGained(gainedLane(LANE, { epoch: 1_000 }), now));
+      await vi.waitFor(() => expect(requested.some(({ revive }) => revive)).toBe(true), 5_000);
+    },
+    { parked, limits: { maxRowsPerEndpointLane: 1 } },
+  );
+});
+
+test('a lane that is full holds up nothing in others, however many endpoints it is full for', async () => {
+  await askForEach(MAX_FULL_ENDPOINTS + 100);
+  await askFor(OTHER, 1, 1);
+  await withRequests(
+    fullLookup,
+    async (requested, loop) => {
+      loop.input((engine, now) => engine.laneGained(gainedLane(1), now));
+      await vi.waitFor(() => expect(requested).toMatchObject([{ endpointId: OTHER }]), 2_000);
+    },
+    {
+      parked: [{ endpointId: ENDPOINT, rows: 11, nextDueAtMs: undefined }],
+      limits: { maxRowsPerLane: 10 },
+    },
   );
 });

@@ -7,23 +7,22 @@ import type { Log } from '@billhook/runtime';
 import type { OwnerRequest } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import { readAnswers } from '../postgres/late-answers.ts';
-import {
-  READ_AT_MOST,
-  readRequests,
-  type EndpointPlace,
-  type StoredRequest,
-} from '../postgres/requests.ts';
+import { readRequests, type StoredRequest } from '../postgres/requests.ts';
 import type { EngineLoop } from './engine-loop.ts';
 import type { EventLookup } from './event-lookup.ts';
 import { decode } from './event-reader.ts';
+import { createFullPlaces, MAX_FULL_ENDPOINTS } from './full-places.ts';
 
 const READ_EVERY_MS = 500;
 /** The pause before an event is looked for again that was not found. */
 const FIND_AGAIN_MS = { first: 1_000, longest: 60_000 };
-/** Requests in memory, and as many answers; with so many, none is read. */
+/**
+ * Answers in memory; with so many, none is read. With as many requests only those to retry rows are: they are
+ * carried out without an event that would have to be found.
+ */
 export const MAX_KNOWN = 4_000;
 /** Requests whose events are looked for or wait to be recorded; with so many, none is read. */
-const MAX_UNDER_WAY = READ_AT_MOST;
+export const MAX_UNDER_WAY = 500;
 
 /** Hands the engine what others ask of the owner of its lanes, and what former owners were answered. */
 export interface OwnerRequests {
@@ -40,6 +39,10 @@ export interface OwnerRequests {
 /** What is read, and not yet carried out or taken. */
 export interface RequestUsage {
   readonly requests: number;
+  /** Those among them that do not pause because their event was not found. */
+  readonly requestsUnderWay: number;
+  /** Endpoints in a lane whose dead deliveries are asked for, and have no room there yet. */
+  readonly fullEndpoints: number;
   /** What former owners were answered. */
   readonly answers: number;
 }
@@ -59,8 +62,7 @@ export function createOwnerRequests(deps: {
 }): OwnerRequests {
   const { pool, lookup, loop, log } = deps;
   const known = new Map<string, KnownRequest>();
-  /** Where no dead delivery may become a row again yet: what is asked for there stays unread. */
-  const full = new Map<string, EndpointPlace>();
+  const full = createFullPlaces(loop.engine);
   const knownAnswers = new Map<string, OwnedLane>();
   let woken = new AbortController();
   let failedLookups = 0;
@@ -98,16 +100,20 @@ export function createOwnerRequests(deps: {
     owned: ReadonlyMap<number, number>,
     signal: AbortSignal,
   ): Promise<void> {
-    for (const [key, place] of full) if (loop.engine.hasRoomToRevive(place)) full.delete(key);
-    const without = { known: [...known.keys()], full: [...full.values()] };
-    const requests = await readRequests(pool, [...owned.keys()], without);
+    const lanes = [...owned.keys()];
+    const left = MAX_UNDER_WAY - underWay();
+    if (left <= 0) return;
+    const mayRevive = known.size < MAX_KNOWN && full.endpointCount() < MAX_FULL_ENDPOINTS;
+    const requests = await readRequests(pool, lanes, {
+      atMost: left,
+      known: [...known.keys()],
+      fullLanes: mayRevive ? full.lanes() : lanes,
+      fullEndpoints: full.endpoints(),
+    });
     const ready: OwnerRequest[] = [];
     for (const { reviveAttempt, ...request } of requests) {
-      const { requestId, lane, endpointId } = request;
-      if (reviveAttempt !== undefined && !loop.engine.hasRoomToRevive(request)) {
-        full.set(`${lane} ${endpointId}`, { lane, endpointId });
-        continue;
-      }
+      const { requestId, lane } = request;
+      if (reviveAttempt !== undefined && full.noteIfFull(request)) continue;
       known.set(requestId, { lane, epoch: owned.get(lane) ?? 0, isPausing: false });
       if (reviveAttempt === undefined) ready.push({ ...request, revive: undefined });
       else void revive({ ...request, reviveAttempt }, reviveAttempt, signal);
@@ -127,16 +133,17 @@ export function createOwnerRequests(deps: {
     const owned = new Map(loop.engine.lanes().map(({ lane, epoch }) => [lane, epoch]));
     forgetUnless(known, owned);
     forgetUnless(knownAnswers, owned);
+    full.lookAgain();
     if (owned.size === 0) return;
     // What is answered need not be sent again: it comes first.
     if (knownAnswers.size < MAX_KNOWN) await readLateAnswers(owned);
-    if (hasRoom()) await readOwnerRequests(owned, signal);
+    await readOwnerRequests(owned, signal);
   }
 
-  function hasRoom(): boolean {
-    let underWay = 0;
-    for (const { isPausing } of known.values()) if (!isPausing) underWay += 1;
-    return underWay < MAX_UNDER_WAY && known.size + full.size < MAX_KNOWN;
+  function underWay(): number {
+    let count = 0;
+    for (const { isPausing } of known.values()) if (!isPausing) count += 1;
+    return count;
   }
 
   return {
@@ -158,7 +165,12 @@ export function createOwnerRequests(deps: {
       }
     },
     wake: () => woken.abort(),
-    usage: () => ({ requests: known.size, answers: knownAnswers.size }),
+    usage: () => ({
+      requests: known.size,
+      requestsUnderWay: underWay(),
+      fullEndpoints: full.endpointCount(),
+      answers: knownAnswers.size,
+    }),
     recorded(recording) {
       for (const { carriedOut, answersTaken } of recording.lanes) {
         for (const { requestId } of carriedOut) known.delete(requestId);

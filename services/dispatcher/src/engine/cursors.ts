@@ -15,20 +15,23 @@ export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): 
   return rowCount >= maxRowsPerEndpointLane || window.rowTotal >= maxRowsPerLane;
 }
 
+/** Whether a dead delivery may become a row again: not where its lane, or its endpoint there, has all it may. */
+export type RoomToRevive = 'some' | 'full_lane' | 'full_endpoint';
+
 /**
  * Says whether a dead delivery of an endpoint may become a row of a lane again. Nobody knows how many are
  * asked for: they must not make a table grow that everybody reads.
  */
-export function hasRoomToRevive(
+export function roomToRevive(
   state: EngineState,
   { lane, endpointId }: { readonly lane: number; readonly endpointId: string },
-): boolean {
+): RoomToRevive {
   const window = state.windows.get(lane);
-  if (window === undefined) return true;
-  const { maxRowsPerEndpointLane } = state.options.limits;
-  const rowCount = findEndpointLane(state, endpointId, window)?.rowCount ?? 0;
+  if (window === undefined) return 'some';
   // A lane that is full of the rows of others is no reason to let nobody retry anything.
-  return rowCount < maxRowsPerEndpointLane && window.rowTotal < mostRows(state);
+  if (window.rowTotal >= mostRows(state)) return 'full_lane';
+  const rowCount = findEndpointLane(state, endpointId, window)?.rowCount ?? 0;
+  return rowCount < state.options.limits.maxRowsPerEndpointLane ? 'some' : 'full_endpoint';
 }
 
 /** How many rows a lane has at most, with those above what it may have. */

@@ -2,7 +2,7 @@ import { takeChanges } from './changes.ts';
 import { wakeDue } from './calling.ts';
 import { takeCensus, type EngineCensus } from './census.ts';
 import { claimDue, takeClaimed } from './claiming.ts';
-import { hasRoomToRevive } from './cursors.ts';
+import { roomToRevive, type RoomToRevive } from './cursors.ts';
 import type {
   Answer,
   ClaimResult,
@@ -159,8 +159,8 @@ export class Engine {
   }
 
   /** Says whether a dead delivery may be asked for now; else the request is left where it is. */
-  hasRoomToRevive(place: Pick<OwnerRequest, 'lane' | 'endpointId'>): boolean {
-    return hasRoomToRevive(this.state, place);
+  roomToRevive(place: Pick<OwnerRequest, 'lane' | 'endpointId'>): RoomToRevive {
+    return roomToRevive(this.state, place);
   }
 
   /** Says when `tick` is due: on the monotonic and on the wall clock, Infinity for never. */

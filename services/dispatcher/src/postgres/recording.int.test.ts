@@ -189,7 +189,7 @@ describe('parked rows', () => {
   });
 });
 
-const NONE = { known: [], full: [] };
+const ALL = { atMost: 10, known: [], fullLanes: [], fullEndpoints: [] };
 
 describe('requests to the owner', () => {
   test('a retry makes a row due at once, and the request goes', async () => {
@@ -197,11 +197,11 @@ describe('requests to the owner', () => {
     await write({ parkedRows: [later] });
     const row = { position: 1, endpointId: ENDPOINT };
     await insertRequests(pool, [{ ...row, lane: LANE, reviveAttempt: undefined }]);
-    const [request] = await readRequests(pool, [LANE], NONE);
+    const [request] = await readRequests(pool, [LANE], ALL);
     expect(request).toMatchObject({ ...row, lane: LANE, reviveAttempt: undefined });
     const requestId = request?.requestId ?? '';
     await write({ carriedOut: [{ kind: 'retry_now', requestId, row }] });
-    expect(await readRequests(pool, [LANE], NONE)).toEqual([]);
+    expect(await readRequests(pool, [LANE], ALL)).toEqual([]);
     const [due] = await readDueRows(pool, [claimOf({ limit: 1 })], Date.now() + 1_000);
     expect(due?.rows).toHaveLength(1);
   });

@@ -5,9 +5,6 @@ import { endpointIdOf, endpointUuid } from './ids.ts';
 /** Where owners hear that something is asked of one of them. */
 export const REQUEST_CHANNEL = 'dispatcher_request';
 
-/** Requests that are read at a time. */
-export const READ_AT_MOST = 500;
-
 /** What somebody asks of the owner of a lane: to send a delivery again, now. */
 export interface StoredRequest {
   readonly requestId: string;
@@ -63,31 +60,38 @@ export async function countRequests(
 /** Names an endpoint in a lane. */
 export type EndpointPlace = Pick<StoredRequest, 'lane' | 'endpointId'>;
 
-/**
- * Reads what is asked of the owner of these lanes.
- *
- * @param without.known requests that it has already.
- * @param without.full where no dead delivery may become a row again yet.
- */
+/** Which requests are read: the oldest, but for some. */
+export interface RequestQuery {
+  readonly atMost: number;
+  /** Requests that the owner has already. */
+  readonly known: readonly string[];
+  /** Lanes in which no dead delivery may become a row again yet. */
+  readonly fullLanes: readonly number[];
+  /** Endpoints of which, in a lane, no dead delivery may. */
+  readonly fullEndpoints: readonly EndpointPlace[];
+}
+
+/** Reads what is asked of the owner of these lanes. */
 export async function readRequests(
   pool: Pool,
   lanes: readonly number[],
-  without: { readonly known: readonly string[]; readonly full: readonly EndpointPlace[] },
+  { atMost, known, fullLanes, fullEndpoints }: RequestQuery,
 ): Promise<StoredRequest[]> {
-  const { known, full } = without;
   const result = await pool.query<RequestColumns>({
     name: 'read_requests',
     text: `select id, lane, position, endpoint_id, revive_attempt from dispatcher.owner_request
            where lane = any($1::int[]) and id <> all($2::bigint[])
-             and (revive_attempt is null or (lane, endpoint_id) not in (
-               select * from unnest($3::int[], $4::uuid[])))
-           order by id limit $5`,
+             and (revive_attempt is null
+               or (lane <> all($3::int[]) and (lane, endpoint_id) not in (
+                 select * from unnest($4::int[], $5::uuid[]))))
+           order by id limit $6`,
     values: [
       lanes,
       known,
-      integers(full.map(({ lane }) => lane)),
-      words(full.map(({ endpointId }) => endpointUuid(endpointId))),
-      READ_AT_MOST,
+      fullLanes,
+      integers(fullEndpoints.map(({ lane }) => lane)),
+      words(fullEndpoints.map(({ endpointId }) => endpointUuid(endpointId))),
+      atMost,
     ],
   });
   return result.rows.map((row) => ({
