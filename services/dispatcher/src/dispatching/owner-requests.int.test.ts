@@ -178,6 +178,22 @@ test('dead deliveries of an endpoint with all the rows it may have wait, and tho
   );
 });
 
+test('whoever stands behind the requests of many full endpoints waits for a few readings alone', async () => {
+  const endpointIds = Array.from({ length: 10 }, (_, index) => `ep_${String(index).repeat(32)}`);
+  for (const endpointId of endpointIds) await askFor(endpointId, MAX_UNDER_WAY);
+  await askFor(OTHER, 1);
+  const rows = DEFAULT_LIMITS.maxRowsPerEndpointLane;
+  const parked = endpointIds.map((endpointId) => ({ endpointId, rows, nextDueAtMs: undefined }));
+  await withRequests(
+    fullLookup,
+    async (requested) => {
+      // With a pause after each reading it would take five seconds.
+      await vi.waitFor(() => expect(requested).toMatchObject([{ endpointId: OTHER }]), 2_500);
+    },
+    { parked },
+  );
+});
+
 test('rows are retried while more endpoints are full than are known, and the dead once they are not', async () => {
   const endpointIds = await askForEach(MAX_FULL_ENDPOINTS + 100);
   await insertRequests(pool, [

@@ -96,13 +96,14 @@ export function createOwnerRequests(deps: {
     }
   }
 
+  /** Says whether others may stand behind those that it passed over because their place is full. */
   async function readOwnerRequests(
     owned: ReadonlyMap<number, number>,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const lanes = [...owned.keys()];
     const left = MAX_UNDER_WAY - underWay();
-    if (left <= 0) return;
+    if (left <= 0) return false;
     const mayRevive = known.size < MAX_KNOWN && full.endpointCount() < MAX_FULL_ENDPOINTS;
     const requests = await readRequests(pool, lanes, {
       atMost: left,
@@ -111,14 +112,19 @@ export function createOwnerRequests(deps: {
       fullEndpoints: full.endpoints(),
     });
     const ready: OwnerRequest[] = [];
+    let passedOver = 0;
     for (const { reviveAttempt, ...request } of requests) {
       const { requestId, lane } = request;
-      if (reviveAttempt !== undefined && full.noteIfFull(request)) continue;
+      if (reviveAttempt !== undefined && full.noteIfFull(request)) {
+        passedOver += 1;
+        continue;
+      }
       known.set(requestId, { lane, epoch: owned.get(lane) ?? 0, isPausing: false });
       if (reviveAttempt === undefined) ready.push({ ...request, revive: undefined });
       else void revive({ ...request, reviveAttempt }, reviveAttempt, signal);
     }
     if (ready.length > 0) loop.input((engine, now) => engine.requested(ready, now));
+    return requests.length === left && passedOver > 0;
   }
 
   async function readLateAnswers(owned: ReadonlyMap<number, number>): Promise<void> {
@@ -129,15 +135,19 @@ export function createOwnerRequests(deps: {
     if (answers.length > 0) loop.input((engine, now) => engine.answeredLate(answers, now));
   }
 
-  async function step(signal: AbortSignal): Promise<void> {
+  /**
+   * Says whether to read again at once: whoever stands behind many requests for full places is not to wait
+   * for a pause after each reading of these. Each such reading finds one more of them, so it ends.
+   */
+  async function step(signal: AbortSignal): Promise<boolean> {
     const owned = new Map(loop.engine.lanes().map(({ lane, epoch }) => [lane, epoch]));
     forgetUnless(known, owned);
     forgetUnless(knownAnswers, owned);
     full.lookAgain();
-    if (owned.size === 0) return;
+    if (owned.size === 0) return false;
     // What is answered need not be sent again: it comes first.
     if (knownAnswers.size < MAX_KNOWN) await readLateAnswers(owned);
-    await readOwnerRequests(owned, signal);
+    return readOwnerRequests(owned, signal);
   }
 
   function underWay(): number {
@@ -151,8 +161,9 @@ export function createOwnerRequests(deps: {
       let failures = 0;
       while (!signal.aborted) {
         try {
-          await step(signal);
+          const isMoreBehind = await step(signal);
           failures = 0;
+          if (isMoreBehind) continue;
         } catch (error) {
           failures += 1;
           if (failures === 1 && !signal.aborted) {
