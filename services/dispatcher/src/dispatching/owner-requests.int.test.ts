@@ -20,7 +20,7 @@ import { openTables } from '../postgres/tables.fixture.ts';
 import { createEngineLoop, type EngineLoop } from './engine-loop.ts';
 import { createEventLookup, type EventLookup } from './event-lookup.ts';
 import { MAX_FULL_ENDPOINTS } from './full-places.ts';
-import { createOwnerRequests, MAX_UNDER_WAY } from './owner-requests.ts';
+import { createOwnerRequests, MAX_UNDER_WAY, type OwnerRequests } from './owner-requests.ts';
 
 const database = useTestDatabase();
 const log = createLog({ level: 'silent', service: 'test' });
@@ -60,10 +60,15 @@ const emptyLog: EventLogReader = {
   close: () => Promise.resolve(),
 };
 
+interface Running {
+  readonly loop: EngineLoop;
+  readonly requests: OwnerRequests;
+}
+
 /** Runs the reader of requests for a lane until the work is done, which sees what the engine gets. */
 async function withRequests(
   lookup: EventLookup,
-  work: (requested: readonly OwnerRequest[], loop: EngineLoop) => Promise<void>,
+  work: (requested: readonly OwnerRequest[], running: Running) => Promise<void>,
   { limits, ...gained }: Partial<GainedLane> & { readonly limits?: Partial<EngineLimits> } = {},
 ): Promise<void> {
   const engine = new Engine(optionsOf({ limits: { ...limits } }));
@@ -77,7 +82,7 @@ async function withRequests(
   const requests = createOwnerRequests({ pool, lookup, loop, log });
   const running = requests.run(ended.signal);
   try {
-    await work(requested, loop);
+    await work(requested, { loop, requests });
   } finally {
     ended.abort();
     await running;
@@ -104,8 +109,9 @@ test('an event that is not found is looked for again, after a longer pause each 
     return Promise.reject(new Error('it is not there'));
   };
   const lookup = { ...createEventLookup(() => Promise.resolve(emptyLog)), find };
-  await withRequests(lookup, async () => {
+  await withRequests(lookup, async (_, { requests }) => {
     await vi.waitFor(() => expect(atMs).toHaveLength(3), 10_000);
+    expect(requests.usage()).toMatchObject({ requests: 1, requestsUnderWay: 0 });
   });
   const [first = 0, second = 0, third = 0] = atMs;
   expect(second - first).toBeGreaterThan(900);
@@ -153,11 +159,12 @@ async function askForEach(count: number): Promise<string[]> {
 
 test('no more dead deliveries are in hand than are read at a time, however many are asked for', async () => {
   await askFor(ENDPOINT, 3 * MAX_UNDER_WAY);
-  await withRequests(fullLookup, async (requested) => {
+  await withRequests(fullLookup, async (requested, { requests }) => {
     await vi.waitFor(() => expect(requested).toHaveLength(MAX_UNDER_WAY), 5_000);
     // None of them is recorded: several more readings bring nothing.
     await sleep(1_500);
     expect(requested).toHaveLength(MAX_UNDER_WAY);
+    expect(requests.usage()).toMatchObject({ requestsUnderWay: MAX_UNDER_WAY, fullEndpoints: 0 });
   });
 });
 
@@ -202,10 +209,11 @@ test('rows are retried while more endpoints are full than are known, and the dea
   const parked = endpointIds.map((endpointId) => ({ endpointId, rows: 1, nextDueAtMs: undefined }));
   await withRequests(
     fullLookup,
-    async (requested, loop) => {
+    async (requested, { loop, requests }) => {
       await vi.waitFor(() => {
         expect(requested.map(({ endpointId }) => endpointId)).toEqual([OTHER]);
       }, 15_000);
+      expect(requests.usage()).toMatchObject({ requests: 1, fullEndpoints: MAX_FULL_ENDPOINTS });
       // Their rows are gone.
       loop.input((engine, now) => engine.laneGained(gainedLane(LANE, { epoch: 1_000 }), now));
       await vi.waitFor(() => expect(requested.some(({ revive }) => revive)).toBe(true), 5_000);
@@ -219,9 +227,10 @@ test('a lane that is full holds up nothing in others, however many endpoints it 
   await askFor(OTHER, 1, 1);
   await withRequests(
     fullLookup,
-    async (requested, loop) => {
+    async (requested, { loop, requests }) => {
       loop.input((engine, now) => engine.laneGained(gainedLane(1), now));
       await vi.waitFor(() => expect(requested).toMatchObject([{ endpointId: OTHER }]), 2_000);
+      expect(requests.usage().fullEndpoints).toBe(0);
     },
     {
       parked: [{ endpointId: ENDPOINT, rows: 11, nextDueAtMs: undefined }],

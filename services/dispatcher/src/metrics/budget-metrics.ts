@@ -2,7 +2,8 @@ import { MAX_NAME_LOOKUPS, type NameLookup } from '@billhook/destinations';
 import type { Monitoring } from '@billhook/metrics';
 
 import { MAX_WAITING, type LateAnswers } from '../dispatching/late-answers.ts';
-import { MAX_KNOWN, type OwnerRequests } from '../dispatching/owner-requests.ts';
+import { MAX_FULL_ENDPOINTS } from '../dispatching/full-places.ts';
+import { MAX_KNOWN, MAX_UNDER_WAY, type OwnerRequests } from '../dispatching/owner-requests.ts';
 import { PING_LIMITS } from '../dispatching/ping-queue.ts';
 import type { Pings } from '../dispatching/ping.ts';
 
@@ -48,7 +49,21 @@ export function addRequestMetrics(
     help: 'Retries by hand that were read and are not carried out yet.',
     read: () => requests.usage().requests,
     limit: MAX_KNOWN,
-    limitHelp: 'With so many of them no more are read.',
+    limitHelp: 'With so many of them, further ones are read only if they are of parked deliveries.',
+  });
+  addBudget(monitoring, {
+    name: 'billhook_dispatcher_requests_under_way',
+    help: 'Those among them that do not pause because the log lacks their event.',
+    read: () => requests.usage().requestsUnderWay,
+    limit: MAX_UNDER_WAY,
+    limitHelp: 'With so many under way no more are read.',
+  });
+  addBudget(monitoring, {
+    name: 'billhook_dispatcher_full_endpoints',
+    help: 'Endpoints in a lane whose dead deliveries are retried, and wait for room for their rows.',
+    read: () => requests.usage().fullEndpoints,
+    limit: MAX_FULL_ENDPOINTS,
+    limitHelp: 'With so many of these, the dead deliveries of all others wait, too.',
   });
   addBudget(monitoring, {
     name: 'billhook_dispatcher_answers_read',
