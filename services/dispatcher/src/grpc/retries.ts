@@ -6,6 +6,7 @@ import { invalidField, ServiceError } from '@billhook/runtime';
 import { listDeliveries } from '../postgres/deliveries.ts';
 import { countRequests, insertRequests } from '../postgres/requests.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
+import type { WatchedEndpoint } from '../subscriptions/watched-endpoint.ts';
 import { EVENT_ID, optionalTimeMs, requireEndpointId } from './fields.ts';
 
 interface Dependencies {
@@ -36,7 +37,8 @@ export async function retryDeliveries(
   if (sinceMs !== undefined && untilMs !== undefined && sinceMs >= untilMs) {
     throw invalidField('end_time', 'FIELD_INVALID', 'must be later than start_time');
   }
-  if (view.endpoint(endpointId)?.tenant !== tenant) {
+  const endpoint = view.endpoint(endpointId);
+  if (endpoint?.tenant !== tenant) {
     const message = 'the deliveries cannot be retried: their endpoint is not registered';
     throw new ServiceError('FAILED_PRECONDITION', 'ENDPOINT_UNREGISTERED', message);
   }
@@ -44,7 +46,7 @@ export async function retryDeliveries(
   const scope: PageScope = { kind: 'retries', filter: [tenant, endpointId, ...range] };
   const [beforeEventId] = decodePageToken(scope, request.pageToken, [EVENT_ID]) ?? [];
   if ((await countRequests(pool, endpointId, MAX_ASKED)) >= MAX_ASKED) {
-    const message = 'the endpoint has to get what was retried before; try again in a few minutes';
+    const message = `the endpoint has to get what was retried before; ${whatHelps[endpoint.state]}`;
     throw new ServiceError('RESOURCE_EXHAUSTED', 'TOO_MANY_RETRIES', message);
   }
   const dead = await listDeliveries(pool, {
@@ -56,7 +58,7 @@ export async function retryDeliveries(
     limit: RETRY_AT_MOST,
     only: 'dead',
   });
-  await insertRequests(
+  const retriedCount = await insertRequests(
     pool,
     dead.map(({ lane, position, attempt }) => {
       return { lane, position, endpointId, reviveAttempt: attempt };
@@ -65,7 +67,14 @@ export async function retryDeliveries(
   const last = dead.at(-1);
   const isAll = last === undefined || dead.length < RETRY_AT_MOST;
   return {
-    retriedCount: dead.length,
+    retriedCount,
     nextPageToken: isAll ? '' : encodePageToken(scope, [last.eventId]),
   };
 }
+
+/** What to do when too much waits already. */
+const whatHelps = {
+  active: 'try again in a few minutes',
+  paused: 'it is paused: resume it first',
+  disabled: 'it is disabled: enable it first',
+} as const satisfies Record<WatchedEndpoint['state'], string>;

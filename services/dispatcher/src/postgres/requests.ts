@@ -15,13 +15,17 @@ export interface StoredRequest {
   readonly reviveAttempt: number | undefined;
 }
 
-/** Asks the owners of lanes, whoever they are, to send deliveries again; what is asked already, once. */
+/**
+ * Asks the owners of lanes, whoever they are, to send deliveries again. Returns how many were not asked for
+ * already; these are asked for once.
+ */
 export async function insertRequests(
   pool: Pool,
   requests: readonly Omit<StoredRequest, 'requestId'>[],
-): Promise<void> {
-  if (requests.length === 0) return;
-  await pool.query({
+): Promise<number> {
+  if (requests.length === 0) return 0;
+  // Postgres tells it once, however many there are.
+  const added = await pool.query({
     name: 'insert_requests',
     text: `with added as (
              insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
@@ -33,7 +37,7 @@ export async function insertRequests(
                  and earlier.position = asked.position
                  and earlier.revive_attempt is not distinct from asked.revive_attempt)
              returning id)
-           select pg_notify('${REQUEST_CHANNEL}', '') from added limit 1`,
+           select pg_notify('${REQUEST_CHANNEL}', '') from added`,
     values: [
       integers(requests.map(({ lane }) => lane)),
       integers(requests.map(({ position }) => position)),
@@ -41,6 +45,7 @@ export async function insertRequests(
       integers(requests.map(({ reviveAttempt }) => reviveAttempt)),
     ],
   });
+  return added.rows.length;
 }
 
 /** Counts what is asked of an endpoint's deliveries and not carried out yet, up to a bound. */

@@ -370,7 +370,7 @@ export interface RetryDeliveriesRequest {
 }
 
 export interface RetryDeliveriesResponse {
-  /** How many this call asked to be sent again. */
+  /** How many this call asked to be sent again, without those that were asked for already. */
   readonly retriedCount: number;
   /** Set while there may be more of them. */
   readonly nextPageToken: string;
@@ -1994,7 +1994,11 @@ export const DeliveryServiceService = {
     responseSerialize: (value: GetDeliveryResponse): Buffer => Buffer.from(GetDeliveryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetDeliveryResponse => GetDeliveryResponse.decode(value),
   },
-  /** Sends a delivery that is dead or waits for its next attempt again, now. */
+  /**
+   * Asks for a delivery that is dead or waits for its next attempt to be sent again, before all else that
+   * waits for its endpoint. The answer is DUE at once; a dead one is shown as DEAD until the dispatcher takes
+   * it up. Where its endpoint, or the lane, has all the rows that it may, that is once some of these are done.
+   */
   retryDelivery: {
     path: "/billhook.delivery.v1.DeliveryService/RetryDelivery" as const,
     requestStream: false as const,
@@ -2006,9 +2010,10 @@ export const DeliveryServiceService = {
     responseDeserialize: (value: Buffer): RetryDeliveryResponse => RetryDeliveryResponse.decode(value),
   },
   /**
-   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
-   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
+   * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
+   * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
+   * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
+   * the same call goes on later.
    */
   retryDeliveries: {
     path: "/billhook.delivery.v1.DeliveryService/RetryDeliveries" as const,
@@ -2053,12 +2058,17 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
    * thousand rows in a lane are not known yet: they are not found until their turn comes.
    */
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
-  /** Sends a delivery that is dead or waits for its next attempt again, now. */
+  /**
+   * Asks for a delivery that is dead or waits for its next attempt to be sent again, before all else that
+   * waits for its endpoint. The answer is DUE at once; a dead one is shown as DEAD until the dispatcher takes
+   * it up. Where its endpoint, or the lane, has all the rows that it may, that is once some of these are done.
+   */
   retryDelivery: handleUnaryCall<RetryDeliveryRequest, RetryDeliveryResponse>;
   /**
-   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
-   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
+   * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
+   * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
+   * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
+   * the same call goes on later.
    */
   retryDeliveries: handleUnaryCall<RetryDeliveriesRequest, RetryDeliveriesResponse>;
   /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
@@ -2103,7 +2113,11 @@ export interface DeliveryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetDeliveryResponse) => void,
   ): ClientUnaryCall;
-  /** Sends a delivery that is dead or waits for its next attempt again, now. */
+  /**
+   * Asks for a delivery that is dead or waits for its next attempt to be sent again, before all else that
+   * waits for its endpoint. The answer is DUE at once; a dead one is shown as DEAD until the dispatcher takes
+   * it up. Where its endpoint, or the lane, has all the rows that it may, that is once some of these are done.
+   */
   retryDelivery(
     request: RetryDeliveryRequest,
     callback: (error: ServiceError | null, response: RetryDeliveryResponse) => void,
@@ -2120,9 +2134,10 @@ export interface DeliveryServiceClient extends Client {
     callback: (error: ServiceError | null, response: RetryDeliveryResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends all dead deliveries of an endpoint again whose last attempt was in a time range. What one
-   * call does is bounded: it is called again until it returns no token. Where the endpoint takes them so
-   * slowly that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED; the same call goes on later.
+   * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
+   * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
+   * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
+   * the same call goes on later.
    */
   retryDeliveries(
     request: RetryDeliveriesRequest,
