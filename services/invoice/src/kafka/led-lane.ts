@@ -88,7 +88,7 @@ const MAX_BATCH_BYTES = 512 * 1024;
 export const MAX_MESSAGE_BYTES = 2 * MAX_BATCH_BYTES;
 
 /** Bounds of a request, give or take a batch: to encode it keeps the process from anything else. */
-const MAX_REQUEST_EVENTS = 2_000;
+const MAX_REQUEST_EVENTS = 1_000;
 export const MAX_REQUEST_BYTES = 2 * MAX_BATCH_BYTES;
 
 /** However many lanes there are, one that has much to send gets on. */
