@@ -27,8 +27,8 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
     'select endpoint_id from dispatcher.parked',
   );
   const endpointId = endpointIdOf(rows[0]?.endpoint_id ?? '');
+  const options = { timeoutMs: 5_000, tenant: 'default' };
   const shown = async () => {
-    const options = { timeoutMs: 5_000, tenant: 'default' };
     const { status } = await call(client.getEndpointStatus, { endpointId }, options);
     const [of] = status?.dispatchers ?? [];
     return [of?.laggingLaneCount, of?.cursorLaneCount, status?.moreWaiting];
@@ -38,6 +38,14 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
   await expect.poll(dispatchers.parkedRows, { timeout: 5_000 }).toBeGreaterThanOrEqual(MAX_ROWS);
   await appendToEach([invoiceId], 3);
   await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 1, true]);
+  // What nobody takes up, because nobody owns that lane.
+  await dispatchers.pool.query(
+    `insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
+     select 7, position, $1, 1 from generate_series(1, 3) as position`,
+    [rows[0]?.endpoint_id],
+  );
+  const { status } = await call(client.getEndpointStatus, { endpointId }, options);
+  expect(status?.requestedRetryCount).toBe(3);
   put(ENDPOINT_STATE_ACTIVE);
   await receiver.waitFor(4 + MAX_ROWS, 10_000);
   await expect.poll(shown, { timeout: 5_000 }).toEqual([0, 0, false]);

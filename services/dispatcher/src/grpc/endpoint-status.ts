@@ -2,9 +2,11 @@ import { writeTimestampMs, type deliveryV1, type Timestamp } from '@billhook/con
 import type { Pool } from '@billhook/postgres';
 import { ServiceError } from '@billhook/runtime';
 
+import { countRequests } from '../postgres/requests.ts';
 import { readStatus, type StoredStanding } from '../postgres/standings.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { requireEndpointId } from './fields.ts';
+import { MAX_ASKED } from './retries.ts';
 
 /**
  * Shows how deliveries to an endpoint go, whichever dispatchers have to do with it.
@@ -21,7 +23,10 @@ export async function getEndpointStatus(
   if (endpoint?.tenant !== tenant) {
     throw new ServiceError('NOT_FOUND', 'ENDPOINT_NOT_FOUND', `there is no ${endpointId}`);
   }
-  const status = await readStatus(pool, endpointId);
+  const [status, requestedRetryCount] = await Promise.all([
+    readStatus(pool, endpointId),
+    countRequests(pool, endpointId, MAX_ASKED),
+  ]);
   const { failingSinceMs = 0 } = status;
   return {
     status: {
@@ -34,6 +39,7 @@ export async function getEndpointStatus(
       failingSinceTime:
         failingSinceMs > endpoint.renewedAtMs ? toTimestamp(failingSinceMs) : undefined,
       dispatchers: status.standings.map(toDispatcherStatus),
+      requestedRetryCount,
     },
   };
 }

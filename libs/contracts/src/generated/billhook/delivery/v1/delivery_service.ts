@@ -403,8 +403,16 @@ export interface EndpointStatus {
   readonly failingSinceTime:
     | Timestamp
     | undefined;
-  /** How it stands in each dispatcher that has to do with it now. */
+  /**
+   * How it stands in each dispatcher that has to do with it now. One that was killed is shown for two
+   * minutes; `update_time` tells.
+   */
   readonly dispatchers: readonly DispatcherStatus[];
+  /**
+   * Retries by hand that were asked for and are not taken up yet, 10,000 at most: where an endpoint has
+   * room for no more that wait, they are taken up as it gets those.
+   */
+  readonly requestedRetryCount: number;
 }
 
 /** How an endpoint stands in one dispatcher. */
@@ -1432,6 +1440,7 @@ function createBaseEndpointStatus(): EndpointStatus {
     lastSuccessTime: undefined,
     failingSinceTime: undefined,
     dispatchers: [],
+    requestedRetryCount: 0,
   };
 }
 
@@ -1460,6 +1469,9 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
     }
     for (const v of message.dispatchers) {
       DispatcherStatus.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.requestedRetryCount !== 0) {
+      writer.uint32(64).int32(message.requestedRetryCount);
     }
     return writer;
   },
@@ -1533,6 +1545,14 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
             message.dispatchers.push(DispatcherStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.requestedRetryCount = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1565,6 +1585,7 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
       ? Timestamp.fromPartial(object.failingSinceTime)
       : undefined;
     message.dispatchers = object.dispatchers?.map((e) => DispatcherStatus.fromPartial(e)) || [];
+    message.requestedRetryCount = object.requestedRetryCount ?? 0;
     return message;
   },
 };
@@ -2013,7 +2034,7 @@ export const DeliveryServiceService = {
    * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
    * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
    * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
-   * the same call goes on later.
+   * the same call goes on later. They come in no order, also those of one invoice.
    */
   retryDeliveries: {
     path: "/billhook.delivery.v1.DeliveryService/RetryDeliveries" as const,
@@ -2068,7 +2089,7 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
    * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
    * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
    * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
-   * the same call goes on later.
+   * the same call goes on later. They come in no order, also those of one invoice.
    */
   retryDeliveries: handleUnaryCall<RetryDeliveriesRequest, RetryDeliveriesResponse>;
   /** Shows how deliveries to an endpoint go: what waits, its circuit, and its limits. */
@@ -2137,7 +2158,7 @@ export interface DeliveryServiceClient extends Client {
    * Asks so for all dead deliveries of an endpoint whose last attempt was in a time range. What one call
    * does is bounded: it is called again until it returns no token. Where the endpoint takes them so slowly,
    * or not at all, that ten thousand are still to be taken up, it is RESOURCE_EXHAUSTED, with what helps;
-   * the same call goes on later.
+   * the same call goes on later. They come in no order, also those of one invoice.
    */
   retryDeliveries(
     request: RetryDeliveriesRequest,
