@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LaneLeases, OwnedLane } from '@billhook/lane-leases';
 import { transaction, type Pool } from '@billhook/postgres';
-import type { Log } from '@billhook/runtime';
+import { unlessAborted, type Log } from '@billhook/runtime';
 import { loadCursor, saveCursors, type RelayCursor } from '../postgres/relay-cursors.ts';
 import type { LedLane } from './led-lane.ts';
 
@@ -109,12 +109,9 @@ export function createCursorKeeper(
     async saved(signal) {
       if (signal.aborted || saving === undefined) return;
       const { promise, resolve } = Promise.withResolvers<void>();
-      const onAbort = () => resolve();
-      signal.addEventListener('abort', onAbort, { once: true });
       waiting.push(resolve);
       pause.abort();
-      await promise;
-      signal.removeEventListener('abort', onAbort);
+      await unlessAborted(promise, signal).catch(() => undefined);
     },
   };
 }
