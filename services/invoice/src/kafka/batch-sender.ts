@@ -146,17 +146,14 @@ export function createBatchSender(deps: {
     const carrier = carriers.of(lane);
     // Its leader may be another one than when it was read.
     if (carrier.underWay.length > 0) return;
-    if (lane.isAlone) {
-      const { events: taken, bytes } = takeBatch(events);
-      if (carriers.hasRoomAlone) begin(carrier, { batches: new Map([[lane, taken]]), bytes });
-      return;
-    }
+    if (lane.isAlone && !carriers.hasRoomAlone) return;
     const request = requests.get(carrier) ?? { batches: new Map(), bytes: 0 };
     if (request.bytes >= MAX_REQUEST_BYTES) return;
     const batch = takeBatch(events);
     request.batches.set(lane, batch.events);
     request.bytes += batch.bytes;
-    requests.set(carrier, request);
+    if (lane.isAlone) begin(carrier, request);
+    else requests.set(carrier, request);
   }
 
   return {
