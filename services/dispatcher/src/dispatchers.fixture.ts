@@ -50,7 +50,12 @@ export interface Dispatchers {
 }
 
 /** What an endpoint has of its own. */
-export interface EndpointSettings extends Partial<Pick<subscriptionV1.WatchedEndpoint, 'timeout'>> {
+export interface EndpointSettings extends Partial<
+  Pick<
+    subscriptionV1.WatchedEndpoint,
+    'timeout' | 'maxInFlight' | 'circuitFailures' | 'circuitLongestWait'
+  >
+> {
   readonly headers?: readonly EndpointHeader[];
   readonly filter?: object;
 }

@@ -48,6 +48,21 @@ test('an endpoint is given up after the time-out of all when its own is longer',
   await receiver.waitFor(2, 5_000);
 });
 
+test('an endpoint is called no more after as many failures as it says, and probed as often', async () => {
+  const receiver = await receive(() => ({ kind: 'respond', status: 500 }));
+  const circuitLongestWait = { seconds: 0n, nanos: 200_000_000 };
+  // One at a time: whatever is under way when it opens is answered as well.
+  register(receiver, { circuitFailures: 2, circuitLongestWait, maxInFlight: 1 });
+  await start({ retryScheduleMs: [60_000] });
+  await appendToEach(invoiceIds(6), 1);
+  // Two that open it, and each further one is a probe; the waits of all are 1 s, 2 s, 4 s and 8 s.
+  await receiver.waitFor(6, 5_000);
+  const times = receiver.requests.map(({ receivedAtMs }) => receivedAtMs);
+  for (const probe of [2, 3, 4, 5]) {
+    expect((times[probe] ?? 0) - (times[probe - 1] ?? 0)).toBeGreaterThan(150);
+  }
+});
+
 test('an endpoint gets what its filter lets through, and nothing waits for the rest', async () => {
   const [first = '', second = '', third = ''] = invoiceIds(3);
   const filtered = await receive();

@@ -20,6 +20,8 @@ function endpointWith(changes: Partial<WatchedEndpoint>): WatchedEndpoint {
     rateLimitPerSecond: undefined,
     timeoutMs: undefined,
     maxInFlight: undefined,
+    circuitFailures: undefined,
+    circuitLongestWaitMs: undefined,
     renewedAtMs: 0,
     ...changes,
   };

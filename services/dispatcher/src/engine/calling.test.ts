@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { learn } from './calling.ts';
+import { learn, wakeDue } from './calling.ts';
 import { takeChanges } from './changes.ts';
 import type { AttemptOutcome } from './delivery.ts';
 import type { Now } from './effect.ts';
@@ -107,11 +107,31 @@ describe('an endpoint that moves', () => {
     expect(endpoint.concurrency.current).toBe(8);
   });
 
+  test('is probed as soon as another longest wait allows', () => {
+    const { endpoint, state } = changed({ circuitLongestWaitMs: 100 });
+    const { circuit } = endpoint;
+    if (circuit.state !== 'open') throw new Error(`its circuit is ${circuit.state}`);
+    expect(circuit.probeAtMs).toBeLessThanOrEqual(later.monotonicMs + 100);
+    const due = { wallMs: later.wallMs + 100, monotonicMs: later.monotonicMs + 100 };
+    wakeDue(state, due);
+    expect(endpoint.circuit.state).toBe('half_open');
+  });
+
   test('is known as before when only its settings change', () => {
     const { endpoint } = changed({ rateLimitPerSecond: 5 });
     expect(endpoint.circuit.state).toBe('open');
     expect(endpoint.concurrency.current).toBeLessThan(8);
   });
+});
+
+test('a circuit opens after as many failures as the endpoint says itself, and waits no longer', () => {
+  const own = { ...VIEW, circuitFailures: 2, circuitLongestWaitMs: 300 };
+  const state = start(new Map([[VIEW.endpointId, own]]));
+  const endpoint = endpointOf(state, VIEW.endpointId);
+  learn(state, { endpoint, outcome: UNREACHABLE }, NOW);
+  expect(endpoint.circuit.state).toBe('closed');
+  learn(state, { endpoint, outcome: UNREACHABLE }, NOW);
+  expect(endpoint.circuit).toMatchObject({ state: 'open', waitMs: 300 });
 });
 
 test('a circuit is judged by its probe, not by what was sent before it opened', () => {

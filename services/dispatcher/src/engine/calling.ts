@@ -4,7 +4,7 @@ import { adaptLimit } from './concurrency-limit.ts';
 import { refillSoon } from './cursors.ts';
 import type { AttemptOutcome } from './delivery.ts';
 import type { Now } from './effect.ts';
-import { isSound, type Endpoint } from './endpoint.ts';
+import { circuitRules, isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
 import { joinTurns } from './scheduling.ts';
 import { noteDuration } from './speed.ts';
@@ -69,7 +69,7 @@ export function learn(
   if (failure === undefined) endpoint.circuit = afterWorking();
   else {
     const at = { reason: failure, now, random: state.options.random() };
-    endpoint.circuit = afterFailure(before, at, limits.circuit);
+    endpoint.circuit = afterFailure(before, at, circuitRules(endpoint, limits.circuit));
   }
   if (endpoint.circuit.state === before.state) return;
   if (endpoint.circuit.state === 'open') {

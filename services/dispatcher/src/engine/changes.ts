@@ -1,10 +1,10 @@
 import { hush, wake } from './calling.ts';
-import { createCircuit } from './circuit.ts';
+import { afterChange, createCircuit } from './circuit.ts';
 import { createConcurrencyLimit } from './concurrency-limit.ts';
 import type { Delivery } from './delivery.ts';
 import { moveCursor } from './cursors.ts';
 import type { Now } from './effect.ts';
-import { isActive, type Endpoint } from './endpoint.ts';
+import { circuitRules, isActive, type Endpoint } from './endpoint.ts';
 import type { LaneWindow } from './lane-window.ts';
 import { forgetDurations } from './speed.ts';
 import { forgetIfIdle, lanesOf, markUnwritten, type EngineState } from './state.ts';
@@ -22,6 +22,7 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
     const before = endpoint.view?.url;
     endpoint.view = state.options.view(endpointId);
     if (before !== endpoint.view?.url) beginAfresh(state, endpoint, now);
+    else probeInTime(state, endpoint, now);
     endpoint.gone = false;
     changed.add(endpoint);
   }
@@ -40,6 +41,14 @@ function beginAfresh(state: EngineState, endpoint: Endpoint, now: Now): void {
   endpoint.concurrency = createConcurrencyLimit(state.options.limits.maxInFlightPerEndpoint);
   forgetDurations(endpoint);
   endpoint.addressedAtMs = now.monotonicMs;
+}
+
+/** An open circuit is probed as soon as the endpoint's settings say now. */
+function probeInTime(state: EngineState, endpoint: Endpoint, now: Now): void {
+  const rules = circuitRules(endpoint, state.options.limits.circuit);
+  endpoint.circuit = afterChange(endpoint.circuit, now.monotonicMs, rules);
+  if (endpoint.circuit.state !== 'open') return;
+  state.wakeTimes.note(endpoint, endpoint.circuit.probeAtMs);
 }
 
 interface Changed {

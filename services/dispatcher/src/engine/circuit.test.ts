@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import {
+  afterChange,
   afterFailure,
   afterSending,
   afterWait,
@@ -166,6 +167,25 @@ describe('a circuit', () => {
     }
     expect(circuit.state).toBe('open');
     expect(afterWorking()).toEqual({ state: 'closed', failures: 0 });
+  });
+
+  test('is probed sooner when its longest wait is made shorter, and never later', () => {
+    const failAt = (nowMs: number, circuit: Circuit): Circuit => {
+      const now = { wallMs: nowMs, monotonicMs: nowMs };
+      return afterFailure(circuit, { reason: REASON, now, random: 0.5 }, RULES);
+    };
+    let open = createCircuit();
+    for (let failures = 0; failures < RULES.failures; failures += 1) open = failAt(0, open);
+    expect(open).toMatchObject({ waitMs: 1_000, probeAtMs: 1_000 });
+    const longer = { ...RULES, longestWaitMs: 60_000 };
+    expect(afterChange(open, 400, longer)).toEqual(open);
+    const shorter = { ...RULES, firstWaitMs: 200, longestWaitMs: 200 };
+    const changed = afterChange(open, 400, shorter);
+    expect(changed).toEqual({ ...open, waitMs: 200, probeAtMs: 600 });
+    const probed = afterSending(afterWait(changed, 600));
+    expect(afterChange(probed, 600, shorter)).toEqual(probed);
+    const closed: Circuit = { state: 'closed', failures: 3 };
+    expect(afterChange(closed, 600, shorter)).toBe(closed);
   });
 
   test('that is not closed lets one delivery go at a time, and none while it is open', () => {

@@ -34,6 +34,7 @@ interface Broken {
 export interface CircuitRules {
   /** So many failures in a row open it. */
   readonly failures: number;
+  /** At most the longest one. */
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
 }
@@ -89,6 +90,15 @@ export function afterFailure(
     case 'open':
       return circuit;
   }
+}
+
+/** Other rules hold: its next probe is no further away than they allow. */
+export function afterChange(circuit: Circuit, monotonicMs: number, rules: CircuitRules): Circuit {
+  if (circuit.state === 'closed') return circuit;
+  const waitMs = Math.min(circuit.waitMs, rules.longestWaitMs);
+  if (circuit.state === 'half_open') return { ...circuit, waitMs };
+  const probeAtMs = Math.min(circuit.probeAtMs, monotonicMs + rules.longestWaitMs);
+  return { ...circuit, waitMs, probeAtMs };
 }
 
 /** Time has passed: an open circuit may be probed. */

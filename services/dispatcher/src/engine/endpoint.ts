@@ -1,4 +1,4 @@
-import { createCircuit, type Circuit } from './circuit.ts';
+import { createCircuit, type Circuit, type CircuitRules } from './circuit.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import type { ClaimedRows } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
@@ -22,6 +22,10 @@ export interface EndpointView {
   readonly rateLimitPerSecond?: number | undefined;
   /** No more sends than these are under way at a time. */
   readonly maxInFlight?: number | undefined;
+  /** So many failures in a row open its circuit. */
+  readonly circuitFailures?: number | undefined;
+  /** Probes of its open circuit are no further apart. */
+  readonly circuitLongestWaitMs?: number | undefined;
 }
 
 /** An endpoint that has something to send, or had. */
@@ -129,6 +133,16 @@ export function isSound(endpoint: Endpoint): boolean {
 export function sendLimit({ circuit, concurrency, view }: Endpoint): number {
   if (circuit.state !== 'closed') return 1;
   return Math.min(Math.floor(concurrency.current), view?.maxInFlight ?? Infinity);
+}
+
+/** When its circuit opens and is probed: as it says itself, else as all others. */
+export function circuitRules({ view }: Endpoint, rules: CircuitRules): CircuitRules {
+  const longestWaitMs = view?.circuitLongestWaitMs ?? rules.longestWaitMs;
+  return {
+    failures: view?.circuitFailures ?? rules.failures,
+    firstWaitMs: Math.min(rules.firstWaitMs, longestWaitMs),
+    longestWaitMs,
+  };
 }
 
 /** Notes that rows are due in a lane. */

@@ -24,6 +24,7 @@ export function endpoint(parts: {
     secrets: [{ ciphertext: Buffer.from(parts.endpointId), validUntil: undefined }],
     encryptedHeaders: Buffer.alloc(0),
     timeout: undefined,
+    circuitLongestWait: undefined,
     renewTime: undefined,
   };
 }

@@ -39,6 +39,8 @@ describe('the view of the subscriptions', () => {
     ['rate limit', { rateLimit: 2 }],
     ['time-out', { timeout: { seconds: 2n, nanos: 0 } }],
     ['limit of what is under way', { maxInFlight: 2 }],
+    ['threshold of the circuit', { circuitFailures: 2 }],
+    ['longest wait of the circuit', { circuitLongestWait: { seconds: 2n, nanos: 0 } }],
   ])('sees in another snapshot that the %s changed', (_name, settings) => {
     const view = createSubscriptionView();
     const before = endpoint({ endpointId: 'ep_1', events: { paid: 1 } });
@@ -54,19 +56,24 @@ describe('the view of the subscriptions', () => {
     const plain = endpoint({ endpointId: 'ep_1' });
     const timeout = { seconds: 1n, nanos: 500_000_000 };
     const encryptedHeaders = Buffer.of(1);
-    const own = { rateLimit: 0.5, timeout, maxInFlight: 3, encryptedHeaders };
+    const circuit = { circuitFailures: 4, circuitLongestWait: { seconds: 5n, nanos: 0 } };
+    const own = { rateLimit: 0.5, timeout, maxInFlight: 3, encryptedHeaders, ...circuit };
     view.receive(snapshot(1, [plain, { ...plain, ...own, endpointId: 'ep_2' }]));
     expect(view.endpoint('ep_1')).toMatchObject({
       encryptedHeaders: undefined,
       rateLimitPerSecond: undefined,
       timeoutMs: undefined,
       maxInFlight: undefined,
+      circuitFailures: undefined,
+      circuitLongestWaitMs: undefined,
     });
     expect(view.endpoint('ep_2')).toMatchObject({
       encryptedHeaders,
       rateLimitPerSecond: 0.5,
       timeoutMs: 1_500,
       maxInFlight: 3,
+      circuitFailures: 4,
+      circuitLongestWaitMs: 5_000,
     });
   });
 

@@ -144,5 +144,7 @@ function fingerprint(endpoint: WatchedEndpoint): string {
     endpoint.rateLimitPerSecond,
     endpoint.timeoutMs,
     endpoint.maxInFlight,
+    endpoint.circuitFailures,
+    endpoint.circuitLongestWaitMs,
   ]);
 }

@@ -22,6 +22,10 @@ export interface WatchedEndpoint {
   readonly timeoutMs: number | undefined;
   /** Deliveries under way at a time. */
   readonly maxInFlight: number | undefined;
+  /** Failures in a row that open its circuit. */
+  readonly circuitFailures: number | undefined;
+  /** The longest wait between two probes while its circuit is open. */
+  readonly circuitLongestWaitMs: number | undefined;
   /** When it was made, enabled, resumed or got its URL: failures before that do not count. 0: not known. */
   readonly renewedAtMs: number;
 }
@@ -49,7 +53,7 @@ export class WatchProtocolError extends Error {
  * Reads an endpoint from a message. Its filters are compiled here, at most once for as long as it does
  * not change.
  *
- * @throws WatchProtocolError when a time is missing, or a time-out is none.
+ * @throws WatchProtocolError when a time is missing, or a duration is none.
  */
 export function parseEndpoint(
   message: subscriptionV1.WatchedEndpoint,
@@ -80,8 +84,13 @@ export function parseEndpoint(
     })),
     encryptedHeaders: encryptedHeaders.length > 0 ? encryptedHeaders : undefined,
     rateLimitPerSecond: message.rateLimit,
-    timeoutMs: message.timeout && toTimeoutMs(message.timeout, endpointId),
+    timeoutMs: toDurationMs(message.timeout, `the time-out of ${endpointId}`),
     maxInFlight: message.maxInFlight,
+    circuitFailures: message.circuitFailures,
+    circuitLongestWaitMs: toDurationMs(
+      message.circuitLongestWait,
+      `the longest wait of ${endpointId}`,
+    ),
     // A subscription service of the version before does not say.
     renewedAtMs: message.renewTime === undefined ? 0 : toMilliseconds(message.renewTime),
   };
@@ -100,10 +109,9 @@ function toMilliseconds(time: Timestamp): number {
   return Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
 }
 
-function toTimeoutMs(timeout: Duration, endpointId: string): number {
-  const timeoutMs = readDurationMs(timeout);
-  if (timeoutMs === undefined || timeoutMs <= 0) {
-    throw new WatchProtocolError(`the time-out of ${endpointId} is none`);
-  }
-  return timeoutMs;
+function toDurationMs(duration: Duration | undefined, what: string): number | undefined {
+  if (duration === undefined) return undefined;
+  const durationMs = readDurationMs(duration);
+  if (durationMs === undefined || durationMs <= 0) throw new WatchProtocolError(`${what} is none`);
+  return durationMs;
 }

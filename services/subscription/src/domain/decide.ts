@@ -184,6 +184,8 @@ const PLAIN_FIELDS = [
   'rateLimitPerSecond',
   'timeoutMs',
   'maxInFlight',
+  'circuitFailures',
+  'circuitLongestWaitMs',
 ] as const;
 
 /** What is asked for beside headers, without what is so already. */

@@ -54,6 +54,8 @@ describe('the history of an endpoint', () => {
       rateLimitPerSecond: null,
       timeoutMs: null,
       maxInFlight: null,
+      circuitFailures: null,
+      circuitLongestWaitMs: null,
       paused: false,
       disabled: null,
       subscriptions: [{ event: 'a', registeredAtMs: 5, filter: null }],
@@ -215,7 +217,8 @@ describe('changing an endpoint', () => {
   });
 
   test('an update gives limits and headers, and takes them back', () => {
-    const given = { rateLimitPerSecond: 0.5, timeoutMs: 2_000, maxInFlight: 3 };
+    const circuit = { circuitFailures: 4, circuitLongestWaitMs: 5_000 };
+    const given = { rateLimitPerSecond: 0.5, timeoutMs: 2_000, maxInFlight: 3, ...circuit };
     const headers = [{ name: 'authorization', value: 'Bearer x' }];
     expect(decideOn(active, { kind: 'update', changes: { ...given, headers } })).toEqual([
       { type: 'endpoint_updated', changes: { ...given, headerNames: ['authorization'] } },
@@ -223,7 +226,13 @@ describe('changing an endpoint', () => {
     const limited = replay(created, { type: 'endpoint_updated', changes: given });
     expect(limited).toMatchObject(given);
     expect(decideOn(limited, { kind: 'update', changes: given })).toEqual([]);
-    const taken = { rateLimitPerSecond: null, timeoutMs: null, maxInFlight: null };
+    const taken = {
+      rateLimitPerSecond: null,
+      timeoutMs: null,
+      maxInFlight: null,
+      circuitFailures: null,
+      circuitLongestWaitMs: null,
+    };
     expect(decideOn(limited, { kind: 'update', changes: taken })).toEqual([
       { type: 'endpoint_updated', changes: taken },
     ]);
@@ -305,6 +314,8 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
         rateLimitPerSecond: fc.constantFrom(null, 1, 2),
         timeoutMs: fc.constantFrom(null, 100),
         maxInFlight: fc.constantFrom(null, 1),
+        circuitFailures: fc.constantFrom(null, 1),
+        circuitLongestWaitMs: fc.constantFrom(null, 100),
       },
       { requiredKeys: [] },
     ),

@@ -31,6 +31,8 @@ export interface EndpointChanges {
   readonly rateLimitPerSecond?: number | null;
   readonly timeoutMs?: number | null;
   readonly maxInFlight?: number | null;
+  readonly circuitFailures?: number | null;
+  readonly circuitLongestWaitMs?: number | null;
 }
 
 /** Whose endpoint, and which. */
@@ -60,6 +62,10 @@ export interface Endpoint extends EndpointKey {
   readonly timeoutMs: number | null;
   /** Deliveries under way at a time. */
   readonly maxInFlight: number | null;
+  /** Failures in a row that open its circuit. */
+  readonly circuitFailures: number | null;
+  /** The longest wait between two probes while its circuit is open. */
+  readonly circuitLongestWaitMs: number | null;
   readonly paused: boolean;
   /** `null`: it is not. */
   readonly disabled: Disabling | null;
@@ -164,6 +170,8 @@ function created(change: RecordedChange, url: string): Endpoint {
     rateLimitPerSecond: null,
     timeoutMs: null,
     maxInFlight: null,
+    circuitFailures: null,
+    circuitLongestWaitMs: null,
     paused: false,
     disabled: null,
     subscriptions: [],

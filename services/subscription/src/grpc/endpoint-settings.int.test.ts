@@ -10,9 +10,23 @@ const limits = {
   rateLimit: 2.5,
   timeout: { seconds: 1n, nanos: 500_000_000 },
   maxInFlight: 7,
+  circuitFailures: 3,
+  circuitLongestWait: { seconds: 5n, nanos: 0 },
 };
-const noLimits = { rateLimit: undefined, timeout: undefined, maxInFlight: undefined };
-const LIMIT_PATHS = ['rate_limit', 'timeout', 'max_in_flight'];
+const noLimits = {
+  rateLimit: undefined,
+  timeout: undefined,
+  maxInFlight: undefined,
+  circuitFailures: undefined,
+  circuitLongestWait: undefined,
+};
+const LIMIT_PATHS = [
+  'rate_limit',
+  'timeout',
+  'max_in_flight',
+  'circuit_failures',
+  'circuit_longest_wait',
+];
 
 async function registerOne(copy: Copy, path: string): Promise<string> {
   const { endpoint } = await copy.register(`http://127.0.0.1:9/${path}`, 'a');
@@ -71,6 +85,20 @@ describe('the limits of an endpoint', () => {
     [{ maxInFlight: 0 }, 'max_in_flight MAX_IN_FLIGHT_INVALID'],
     [{ maxInFlight: -1 }, 'max_in_flight MAX_IN_FLIGHT_INVALID'],
     [{ maxInFlight: 1_001 }, 'max_in_flight MAX_IN_FLIGHT_INVALID'],
+    [{ circuitFailures: 0 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
+    [{ circuitFailures: 1_000_001 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
+    [
+      { circuitLongestWait: { seconds: 0n, nanos: 0 } },
+      'circuit_longest_wait CIRCUIT_LONGEST_WAIT_INVALID',
+    ],
+    [
+      { circuitLongestWait: { seconds: 1n, nanos: 1 } },
+      'circuit_longest_wait CIRCUIT_LONGEST_WAIT_INVALID',
+    ],
+    [
+      { circuitLongestWait: { seconds: 3_600n, nanos: 1_000_000 } },
+      'circuit_longest_wait CIRCUIT_LONGEST_WAIT_INVALID',
+    ],
   ])('are refused: %o', async (fields, violation) => {
     const copy = await subscriptions.start();
     expect((await refusal(copy.update({ endpointId: UNKNOWN_ID, ...fields })))[1]).toBe(violation);

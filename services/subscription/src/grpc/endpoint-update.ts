@@ -11,6 +11,8 @@ const MAX_DESCRIPTION_CHARACTERS = 1_024;
 const RATE_LIMIT = { min: 0.001, max: 10_000 };
 const MIN_TIMEOUT_MS = 100;
 const MAX_IN_FLIGHT = 1_000;
+const MAX_CIRCUIT_FAILURES = 1_000_000;
+const CIRCUIT_WAIT_MS = { min: 100, max: 3_600_000 };
 
 const UPDATABLE_PATHS = [
   'url',
@@ -19,6 +21,8 @@ const UPDATABLE_PATHS = [
   'rate_limit',
   'timeout',
   'max_in_flight',
+  'circuit_failures',
+  'circuit_longest_wait',
 ] as const;
 
 type UpdatablePath = (typeof UPDATABLE_PATHS)[number];
@@ -41,6 +45,7 @@ export function readUpdate(
   limits: { readonly maxTimeoutMs: number },
 ): RequestedUpdate {
   const { description = '', headers, rateLimit, timeout, maxInFlight } = request;
+  const { circuitFailures, circuitLongestWait } = request;
   const named = new Set(readMask(request.updateMask ?? []) ?? populatedPaths(request));
   const when = (path: UpdatablePath, read: () => RequestedChanges): RequestedChanges =>
     named.has(path) ? read() : {};
@@ -52,6 +57,12 @@ export function readUpdate(
     ...when('rate_limit', () => ({ rateLimitPerSecond: optionalRateLimit(rateLimit) })),
     ...when('timeout', () => ({ timeoutMs: optionalTimeoutMs(timeout, limits.maxTimeoutMs) })),
     ...when('max_in_flight', () => ({ maxInFlight: optionalMaxInFlight(maxInFlight) })),
+    ...when('circuit_failures', () => ({
+      circuitFailures: optionalCircuitFailures(circuitFailures),
+    })),
+    ...when('circuit_longest_wait', () => ({
+      circuitLongestWaitMs: optionalCircuitWaitMs(circuitLongestWait),
+    })),
   };
   return { changes, url };
 }
@@ -64,6 +75,8 @@ function populatedPaths(request: subscriptionV1.UpdateEndpointRequest): readonly
     rate_limit: request.rateLimit !== undefined,
     timeout: request.timeout !== undefined,
     max_in_flight: request.maxInFlight !== undefined,
+    circuit_failures: request.circuitFailures !== undefined,
+    circuit_longest_wait: request.circuitLongestWait !== undefined,
   };
   return UPDATABLE_PATHS.filter((path) => isPopulated[path]);
 }
@@ -105,10 +118,8 @@ function optionalTimeoutMs(timeout: Duration | undefined, maxTimeoutMs: number):
   if (timeout === undefined) {
     return null;
   }
-  const timeoutMs = readDurationMs(timeout);
-  const isInRange =
-    timeoutMs !== undefined && timeoutMs >= MIN_TIMEOUT_MS && timeoutMs <= maxTimeoutMs;
-  if (!isInRange || !Number.isInteger(timeoutMs)) {
+  const timeoutMs = wholeMilliseconds(timeout, { min: MIN_TIMEOUT_MS, max: maxTimeoutMs });
+  if (timeoutMs === undefined) {
     const description =
       `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} ms to ${maxTimeoutMs} ms ` +
       '(BILLHOOK_DELIVERY_TIMEOUT); leave it out for that one';
@@ -126,4 +137,42 @@ function optionalMaxInFlight(maxInFlight: number | undefined): number | null {
     throw invalidField('max_in_flight', 'MAX_IN_FLIGHT_INVALID', description);
   }
   return maxInFlight;
+}
+
+function optionalCircuitFailures(failures: number | undefined): number | null {
+  if (failures === undefined) {
+    return null;
+  }
+  if (failures < 1 || failures > MAX_CIRCUIT_FAILURES) {
+    const description =
+      `must be from 1 to ${MAX_CIRCUIT_FAILURES}; ` +
+      'leave it out for that of every endpoint (BILLHOOK_CIRCUIT_FAILURES)';
+    throw invalidField('circuit_failures', 'CIRCUIT_FAILURES_INVALID', description);
+  }
+  return failures;
+}
+
+function optionalCircuitWaitMs(wait: Duration | undefined): number | null {
+  if (wait === undefined) {
+    return null;
+  }
+  const waitMs = wholeMilliseconds(wait, CIRCUIT_WAIT_MS);
+  if (waitMs === undefined) {
+    const { min, max } = CIRCUIT_WAIT_MS;
+    const description =
+      `must be a whole number of milliseconds from ${min} ms to ${max} ms; ` +
+      'leave it out for that of every endpoint (BILLHOOK_CIRCUIT_LONGEST_WAIT)';
+    throw invalidField('circuit_longest_wait', 'CIRCUIT_LONGEST_WAIT_INVALID', description);
+  }
+  return waitMs;
+}
+
+/** @returns undefined when it is no whole number of milliseconds, or outside the range. */
+function wholeMilliseconds(
+  duration: Duration,
+  { min, max }: { readonly min: number; readonly max: number },
+): number | undefined {
+  const milliseconds = readDurationMs(duration);
+  const isInRange = milliseconds !== undefined && milliseconds >= min && milliseconds <= max;
+  return isInRange && Number.isInteger(milliseconds) ? milliseconds : undefined;
 }

@@ -77,10 +77,16 @@ update ${SCHEMA}.endpoint set disabled_at_ms = (
   order by event.version desc limit 1)
 where disabled_reason is not null;`;
 
+const addCircuitSettings = `
+alter table ${SCHEMA}.endpoint
+  add column circuit_failures integer,
+  add column circuit_longest_wait_ms integer;`;
+
 export const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
   { number: 2, name: 'endpoints', sql: createEndpointTables },
   { number: 3, name: 'endpoint_settings', sql: addEndpointSettings },
   { number: 4, name: 'subscription_filters', sql: addSubscriptionFilters },
   { number: 5, name: 'disabling_time', sql: addDisablingTime },
+  { number: 6, name: 'circuit_settings', sql: addCircuitSettings },
 ];

@@ -48,6 +48,8 @@ function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointReques
         rateLimit: number / 10,
         timeout: { seconds: 0n, nanos: 200_000_000 },
         maxInFlight: number,
+        circuitFailures: number,
+        circuitLongestWait: { seconds: BigInt(number), nanos: 0 },
       };
 }
 
@@ -57,7 +59,8 @@ test('endpoints made anew from their events equal what they were, and keep what 
   const before = await readModel();
   await subscriptions.pool.query(
     `update subscription.endpoint set url = url || '?', version = 99, renewed_at_revision = 0,
-       header_names = '{x}', disabled_at_ms = 1, rate_limit_per_second = 1, timeout_ms = 1, max_in_flight = null`,
+       header_names = '{x}', disabled_at_ms = 1, rate_limit_per_second = 1, timeout_ms = 1, max_in_flight = null,
+       circuit_failures = null, circuit_longest_wait_ms = 1`,
   );
   await subscriptions.pool.query('delete from subscription.subscription');
   expect(await readModel()).not.toEqual(before);

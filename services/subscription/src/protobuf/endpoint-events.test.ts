@@ -56,6 +56,20 @@ const golden: readonly (readonly [EndpointEvent, string])[] = [
     },
     '4a0d2100000000000000002a003000',
   ],
+  [
+    {
+      type: 'endpoint_updated',
+      changes: { circuitFailures: 4, circuitLongestWaitMs: 2_500 },
+    },
+    '4a0b3804420708021080cab5ee01',
+  ],
+  [
+    {
+      type: 'endpoint_updated',
+      changes: { circuitFailures: null, circuitLongestWaitMs: null },
+    },
+    '4a0438004200',
+  ],
   [{ type: 'secret_rotated', previousValidUntilMs: 1_700_000_000_000 }, '52080a060880e2cfaa06'],
 ];
 

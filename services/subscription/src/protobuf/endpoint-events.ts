@@ -94,20 +94,24 @@ function toChange(event: EndpointEvent): Change {
 
 /** Zero stands for `null`: a field of its own that is no more. */
 function toUpdated(changes: EndpointChanges): subscriptionEventsV1.EndpointUpdated {
-  const { url, description, headerNames, rateLimitPerSecond, timeoutMs, maxInFlight } = changes;
+  const { url, description, headerNames, timeoutMs, circuitLongestWaitMs: waitMs } = changes;
   return {
     url,
     description,
     headers: headerNames && { names: headerNames },
-    rateLimit: rateLimitPerSecond === null ? 0 : rateLimitPerSecond,
+    rateLimit: orZero(changes.rateLimitPerSecond),
     timeout: timeoutMs === undefined ? undefined : writeDurationMs(timeoutMs ?? 0),
-    maxInFlight: maxInFlight === null ? 0 : maxInFlight,
+    maxInFlight: orZero(changes.maxInFlight),
+    circuitFailures: orZero(changes.circuitFailures),
+    circuitLongestWait: waitMs === undefined ? undefined : writeDurationMs(waitMs ?? 0),
   };
 }
 
 function fromUpdated(updated: subscriptionEventsV1.EndpointUpdated): EndpointChanges {
   const { url, description, headers, rateLimit, timeout, maxInFlight } = updated;
+  const { circuitFailures, circuitLongestWait } = updated;
   const timeoutMs = timeout && readDurationMs(timeout);
+  const waitMs = circuitLongestWait && readDurationMs(circuitLongestWait);
   return {
     ...(url === undefined ? {} : { url }),
     ...(description === undefined ? {} : { description }),
@@ -115,7 +119,13 @@ function fromUpdated(updated: subscriptionEventsV1.EndpointUpdated): EndpointCha
     ...(rateLimit === undefined ? {} : { rateLimitPerSecond: rateLimit || null }),
     ...(timeoutMs === undefined ? {} : { timeoutMs: timeoutMs || null }),
     ...(maxInFlight === undefined ? {} : { maxInFlight: maxInFlight || null }),
+    ...(circuitFailures === undefined ? {} : { circuitFailures: circuitFailures || null }),
+    ...(waitMs === undefined ? {} : { circuitLongestWaitMs: waitMs || null }),
   };
+}
+
+function orZero(limit: number | null | undefined): number | undefined {
+  return limit === null ? 0 : limit;
 }
 
 function timeOf(timestamp: Timestamp | undefined): number {

@@ -85,12 +85,18 @@ interface Limits {
   readonly rateLimit: number | undefined;
   readonly timeout: Duration | undefined;
   readonly maxInFlight: number | undefined;
+  readonly circuitFailures: number | undefined;
+  readonly circuitLongestWait: Duration | undefined;
 }
 
-function toLimits({ rateLimitPerSecond, timeoutMs, maxInFlight }: Endpoint): Limits {
+function toLimits(endpoint: Endpoint): Limits {
+  const { timeoutMs, circuitLongestWaitMs } = endpoint;
   return {
-    rateLimit: rateLimitPerSecond ?? undefined,
+    rateLimit: endpoint.rateLimitPerSecond ?? undefined,
     timeout: timeoutMs === null ? undefined : writeDurationMs(timeoutMs),
-    maxInFlight: maxInFlight ?? undefined,
+    maxInFlight: endpoint.maxInFlight ?? undefined,
+    circuitFailures: endpoint.circuitFailures ?? undefined,
+    circuitLongestWait:
+      circuitLongestWaitMs === null ? undefined : writeDurationMs(circuitLongestWaitMs),
   };
 }

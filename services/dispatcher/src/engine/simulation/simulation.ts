@@ -174,7 +174,12 @@ export class Simulation implements Surroundings {
       process.deadlyEffect = undefined;
     }
     for (const endpointId of this.endpoints.ids()) {
-      const unlimited = { rateLimitPerSecond: undefined, maxInFlight: undefined };
+      const unlimited = {
+        rateLimitPerSecond: undefined,
+        maxInFlight: undefined,
+        circuitFailures: undefined,
+        circuitLongestWaitMs: undefined,
+      };
       this.changeEndpoint(endpointId, { state: 'active', ...unlimited });
     }
   }

@@ -21,6 +21,8 @@ export type Change =
       readonly endpointId: string;
       readonly perSecond?: number;
       readonly maxInFlight?: number;
+      readonly circuitFailures?: number;
+      readonly circuitLongestWaitMs?: number;
     };
 
 /** Something that is done to processes or lanes. Processes are numbered by their places. */
@@ -149,8 +151,13 @@ function change(world: Simulation, happening: Change): void {
       return world.changeEndpoint(endpointId, { url: `${origin}/${endpointId}`, origin });
     }
     case 'limit': {
-      const { perSecond, maxInFlight } = happening;
-      return world.changeEndpoint(endpointId, { rateLimitPerSecond: perSecond, maxInFlight });
+      const { perSecond, maxInFlight, circuitFailures, circuitLongestWaitMs } = happening;
+      return world.changeEndpoint(endpointId, {
+        rateLimitPerSecond: perSecond,
+        maxInFlight,
+        circuitFailures,
+        circuitLongestWaitMs,
+      });
     }
   }
 }

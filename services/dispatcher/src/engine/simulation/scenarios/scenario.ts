@@ -307,7 +307,13 @@ function happeningOf(kind: HappeningKind, { draw, setup, endpoints }: Drawn): Ha
     case 'limit': {
       const rate = draw.from([{}, { perSecond: 0.5 }, { perSecond: 2 }, { perSecond: 20 }]);
       const most = draw.from([{}, { maxInFlight: 1 }, { maxInFlight: 3 }]);
-      return { kind, endpointId: endpoints.pick(), ...rate, ...most };
+      const circuit = draw.from([
+        {},
+        { circuitFailures: 1 },
+        { circuitFailures: 3, circuitLongestWaitMs: 500 },
+        { circuitLongestWaitMs: 2_000 },
+      ]);
+      return { kind, endpointId: endpoints.pick(), ...rate, ...most, ...circuit };
     }
     case 'crash':
     case 'stop':

@@ -126,6 +126,12 @@ export interface Endpoint {
     | undefined;
   /** It is paused, also when it is disabled at the same time: then it stays paused once it is enabled. */
   readonly paused: boolean;
+  /** Failures in a row that open its circuit; absent: as many as of every endpoint. */
+  readonly circuitFailures?:
+    | number
+    | undefined;
+  /** The longest wait between two probes while its circuit is open; absent: that of every endpoint. */
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 /** Of the events of this name, an endpoint gets those that meet the filter. */
@@ -245,9 +251,9 @@ export interface UpdateEndpointRequest {
     | string
     | undefined;
   /**
-   * `url`, `description`, `headers`, `rate_limit`, `timeout`, `max_in_flight`, or `*` for all of
-   * them. What it names and the request lacks is cleared. Without a mask the populated fields are
-   * updated.
+   * `url`, `description`, `headers`, `rate_limit`, `timeout`, `max_in_flight`, `circuit_failures`,
+   * `circuit_longest_wait`, or `*` for all of them. What it names and the request lacks is cleared.
+   * Without a mask the populated fields are updated.
    */
   readonly updateMask:
     | readonly string[]
@@ -266,7 +272,18 @@ export interface UpdateEndpointRequest {
     | Duration
     | undefined;
   /** Deliveries under way at a time, from 1 to 1,000. */
-  readonly maxInFlight?: number | undefined;
+  readonly maxInFlight?:
+    | number
+    | undefined;
+  /** Failures in a row that open its circuit, from 1 to 1,000,000. */
+  readonly circuitFailures?:
+    | number
+    | undefined;
+  /**
+   * The longest wait between two probes while its circuit is open, in whole milliseconds from 100 ms
+   * to 1 hour.
+   */
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 export interface UpdateEndpointResponse {
@@ -380,6 +397,8 @@ export interface WatchedEndpoint {
    * not count.
    */
   readonly renewTime: Timestamp | undefined;
+  readonly circuitFailures?: number | undefined;
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 export interface WatchedSubscription {
@@ -438,6 +457,8 @@ function createBaseEndpoint(): Endpoint {
     filters: [],
     disableTime: undefined,
     paused: false,
+    circuitFailures: undefined,
+    circuitLongestWait: undefined,
   };
 }
 
@@ -487,6 +508,12 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.paused !== false) {
       writer.uint32(120).bool(message.paused);
+    }
+    if (message.circuitFailures !== undefined) {
+      writer.uint32(128).int32(message.circuitFailures);
+    }
+    if (message.circuitLongestWait !== undefined) {
+      Duration.encode(message.circuitLongestWait, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -624,6 +651,22 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.paused = reader.bool();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.circuitFailures = reader.int32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.circuitLongestWait = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -664,6 +707,10 @@ export const Endpoint: MessageFns<Endpoint> = {
       ? Timestamp.fromPartial(object.disableTime)
       : undefined;
     message.paused = object.paused ?? false;
+    message.circuitFailures = object.circuitFailures ?? undefined;
+    message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
+      ? Duration.fromPartial(object.circuitLongestWait)
+      : undefined;
     return message;
   },
 };
@@ -1619,6 +1666,8 @@ function createBaseUpdateEndpointRequest(): UpdateEndpointRequest {
     rateLimit: undefined,
     timeout: undefined,
     maxInFlight: undefined,
+    circuitFailures: undefined,
+    circuitLongestWait: undefined,
   };
 }
 
@@ -1647,6 +1696,12 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     }
     if (message.maxInFlight !== undefined) {
       writer.uint32(64).int32(message.maxInFlight);
+    }
+    if (message.circuitFailures !== undefined) {
+      writer.uint32(72).int32(message.circuitFailures);
+    }
+    if (message.circuitLongestWait !== undefined) {
+      Duration.encode(message.circuitLongestWait, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1728,6 +1783,22 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
             message.maxInFlight = reader.int32();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.circuitFailures = reader.int32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.circuitLongestWait = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1755,6 +1826,10 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
       ? Duration.fromPartial(object.timeout)
       : undefined;
     message.maxInFlight = object.maxInFlight ?? undefined;
+    message.circuitFailures = object.circuitFailures ?? undefined;
+    message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
+      ? Duration.fromPartial(object.circuitLongestWait)
+      : undefined;
     return message;
   },
 };
@@ -2769,6 +2844,8 @@ function createBaseWatchedEndpoint(): WatchedEndpoint {
     timeout: undefined,
     maxInFlight: undefined,
     renewTime: undefined,
+    circuitFailures: undefined,
+    circuitLongestWait: undefined,
   };
 }
 
@@ -2806,6 +2883,12 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     }
     if (message.renewTime !== undefined) {
       Timestamp.encode(message.renewTime, writer.uint32(90).fork()).join();
+    }
+    if (message.circuitFailures !== undefined) {
+      writer.uint32(96).int32(message.circuitFailures);
+    }
+    if (message.circuitLongestWait !== undefined) {
+      Duration.encode(message.circuitLongestWait, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -2911,6 +2994,22 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
             message.renewTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.circuitFailures = reader.int32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.circuitLongestWait = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2942,6 +3041,10 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     message.maxInFlight = object.maxInFlight ?? undefined;
     message.renewTime = (object.renewTime !== undefined && object.renewTime !== null)
       ? Timestamp.fromPartial(object.renewTime)
+      : undefined;
+    message.circuitFailures = object.circuitFailures ?? undefined;
+    message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
+      ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
     return message;
   },

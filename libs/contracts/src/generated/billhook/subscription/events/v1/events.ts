@@ -102,7 +102,15 @@ export interface EndpointUpdated {
     | Duration
     | undefined;
   /** 0: no limit of its own any more. */
-  readonly maxInFlight?: number | undefined;
+  readonly maxInFlight?:
+    | number
+    | undefined;
+  /** 0: no threshold of its own any more. */
+  readonly circuitFailures?:
+    | number
+    | undefined;
+  /** Zero: no longest wait of its own any more. */
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 /** The names of the headers that an endpoint has now. */
@@ -854,6 +862,8 @@ function createBaseEndpointUpdated(): EndpointUpdated {
     rateLimit: undefined,
     timeout: undefined,
     maxInFlight: undefined,
+    circuitFailures: undefined,
+    circuitLongestWait: undefined,
   };
 }
 
@@ -876,6 +886,12 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
     }
     if (message.maxInFlight !== undefined) {
       writer.uint32(48).int32(message.maxInFlight);
+    }
+    if (message.circuitFailures !== undefined) {
+      writer.uint32(56).int32(message.circuitFailures);
+    }
+    if (message.circuitLongestWait !== undefined) {
+      Duration.encode(message.circuitLongestWait, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -941,6 +957,22 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
             message.maxInFlight = reader.int32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.circuitFailures = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.circuitLongestWait = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -968,6 +1000,10 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
       ? Duration.fromPartial(object.timeout)
       : undefined;
     message.maxInFlight = object.maxInFlight ?? undefined;
+    message.circuitFailures = object.circuitFailures ?? undefined;
+    message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
+      ? Duration.fromPartial(object.circuitLongestWait)
+      : undefined;
     return message;
   },
 };
