@@ -61,7 +61,7 @@ const golden: readonly (readonly [EndpointEvent, string])[] = [
       type: 'endpoint_updated',
       changes: { circuitFailures: 4, circuitLongestWaitMs: 2_500 },
     },
-    '4a0b3804420708021080cab5ee01',
+    '4a0c3804420808021080cab5ee01',
   ],
   [
     {
