@@ -23,6 +23,7 @@ import {
 } from '../postgres/deliveries.ts';
 import { parseDeliveryId } from '../postgres/ids.ts';
 import { insertRequests } from '../postgres/requests.ts';
+import { hasCursor } from '../postgres/standings.ts';
 import type { SubscriptionView } from '../subscriptions/view.ts';
 import { getEndpointStatus } from './endpoint-status.ts';
 import { ENDPOINT_ID, EVENT_ID, requireEndpointId } from './fields.ts';
@@ -134,7 +135,7 @@ function endpointsToList(
 }
 
 async function find(
-  { pool }: DeliveryServiceDependencies,
+  { pool, view }: DeliveryServiceDependencies,
   deliveryId: string,
   tenant: string,
 ): Promise<{ delivery: StoredDelivery; attempts: StoredAttempt[] }> {
@@ -143,11 +144,20 @@ async function find(
     throw invalidField('delivery_id', 'FIELD_INVALID', 'must be the delivery_id of a delivery');
   }
   const found = await getDelivery(pool, { ...key, tenant });
-  if (found === undefined) {
-    throw new ServiceError('NOT_FOUND', 'DELIVERY_NOT_FOUND', `there is no ${deliveryId}`);
-  }
-  return found;
+  if (found !== undefined) return found;
+  const isOwn = view.endpoint(key.endpointId)?.tenant === tenant;
+  const isUnread = isOwn && (await hasCursor(pool, key.endpointId));
+  const missing = `there is no ${deliveryId}`;
+  throw new ServiceError(
+    'NOT_FOUND',
+    'DELIVERY_NOT_FOUND',
+    isUnread ? `${missing}, unless its event is ${UNREAD}` : missing,
+  );
 }
+
+const UNREAD =
+  'in the backlog that is kept in the event log: those deliveries are found when their turn comes, ' +
+  'and GetEndpointStatus counts the events (unread_event_count)';
 
 async function retry(
   deps: DeliveryServiceDependencies,

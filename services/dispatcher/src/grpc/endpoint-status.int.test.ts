@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 
 import { invoiceIds, useDispatchers } from '../dispatchers.fixture.ts';
 import { DEFAULT_LIMITS } from '../engine/limits.ts';
-import { endpointIdOf } from '../postgres/ids.ts';
+import { deliveryIdOf, endpointIdOf, eventIdOf } from '../postgres/ids.ts';
 
 const dispatchers = useDispatchers({ lanes: 1 });
 const { appendToEach, receive, register, start } = dispatchers;
@@ -31,13 +31,27 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
   const shown = async () => {
     const { status } = await call(client.getEndpointStatus, { endpointId }, options);
     const [of] = status?.dispatchers ?? [];
-    return [of?.laggingLaneCount, of?.cursorLaneCount, status?.moreWaiting];
+    const { moreWaiting, unreadEventCount } = status ?? {};
+    return [of?.laggingLaneCount, of?.cursorLaneCount, moreWaiting, unreadEventCount];
   };
-  await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 0, false]);
+  await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 0, false, 0n]);
   await appendToEach([invoiceId], MAX_ROWS);
   await expect.poll(dispatchers.parkedRows, { timeout: 5_000 }).toBeGreaterThanOrEqual(MAX_ROWS);
   await appendToEach([invoiceId], 3);
-  await expect.poll(shown, { timeout: 5_000 }).toEqual([1, 1, true]);
+  const events = 1 + MAX_ROWS + 3;
+  await expect.poll(shown, { timeout: 5_000 }).toMatchObject([1, 1, true, expect.anything()]);
+  await expect.poll(progress, { timeout: 5_000 }).toBe(events);
+  const unread = events - (await dispatchers.parkedRows());
+  expect(unread).toBeGreaterThan(0);
+  expect(await shown()).toEqual([1, 1, true, BigInt(unread)]);
+  const newest = await dispatchers.pool.query<{ id: string }>(
+    'select id from invoice.event order by position desc limit 1',
+  );
+  const deliveryId = deliveryIdOf(eventIdOf(newest.rows[0]?.id ?? ''), endpointId);
+  const found = call(client.getDelivery, { deliveryId }, options);
+  await expect(found).rejects.toThrow('in the backlog that is kept in the event log');
+  const foreign = call(client.getDelivery, { deliveryId }, { ...options, tenant: 'other' });
+  await expect(foreign).rejects.toThrow(new RegExp(`there is no ${deliveryId}$`));
   // What nobody takes up, because nobody owns that lane.
   await dispatchers.pool.query(
     `insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
@@ -48,5 +62,12 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
   expect(status?.requestedRetryCount).toBe(3);
   put(ENDPOINT_STATE_ACTIVE);
   await receiver.waitFor(4 + MAX_ROWS, 10_000);
-  await expect.poll(shown, { timeout: 5_000 }).toEqual([0, 0, false]);
+  await expect.poll(shown, { timeout: 5_000 }).toEqual([0, 0, false, 0n]);
 });
+
+async function progress(): Promise<number> {
+  const { rows } = await dispatchers.pool.query<{ progress: bigint }>(
+    'select progress from dispatcher.lane_progress',
+  );
+  return Number(rows[0]?.progress);
+}

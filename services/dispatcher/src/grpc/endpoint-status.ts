@@ -33,6 +33,7 @@ export async function getEndpointStatus(
       endpointId,
       waitingCount: BigInt(status.waiting),
       moreWaiting: status.hasCursor,
+      unreadEventCount: BigInt(status.unread),
       oldestWaitingTime: toTimestamp(status.oldestWaitingMs),
       lastSuccessTime: toTimestamp(status.lastSuccessMs),
       // Failures before its renewal are forgotten with the next attempt.

@@ -14,6 +14,8 @@ export interface EndpointStatus {
   readonly waiting: number;
   /** More waits in the log than has rows. */
   readonly hasCursor: boolean;
+  /** Events behind its cursors that others have passed, and that were not read for it. */
+  readonly unread: number;
   readonly oldestWaitingMs: number | undefined;
   readonly lastSuccessMs: number | undefined;
   readonly failingSinceMs: number | undefined;
@@ -76,9 +78,13 @@ export async function readStatus(pool: Pool, endpointId: string): Promise<Endpoi
   const id = endpointUuid(endpointId);
   const status = await pool.query<StatusColumns>(
     `select waiting.rows, waiting.oldest_at, health.last_success_at, health.failing_since,
-       exists (select from dispatcher.cursor where endpoint_id = $1
-         and lane in (select lane from dispatcher.lane_progress)) as has_cursor
+       backlog.cursors > 0 as has_cursor, backlog.events as unread
      from (
+       select count(*) as cursors,
+         coalesce(sum(greatest(0, progress - position)), 0)::float8 as events
+       from dispatcher.cursor join dispatcher.lane_progress using (lane)
+       where endpoint_id = $1
+     ) as backlog, (
        select count(*)::int as rows, min(event.recorded_at) as oldest_at
        from dispatcher.parked left join dispatcher.parked_event as event using (lane, position)
        where parked.endpoint_id = $1
@@ -96,11 +102,22 @@ export async function readStatus(pool: Pool, endpointId: string): Promise<Endpoi
   return {
     waiting: row?.rows ?? 0,
     hasCursor: row?.has_cursor ?? false,
+    unread: row?.unread ?? 0,
     oldestWaitingMs: row?.oldest_at?.getTime(),
     lastSuccessMs: row?.last_success_at?.getTime(),
     failingSinceMs: row?.failing_since?.getTime(),
     standings: standings.rows.map(standingOf),
   };
+}
+
+/** Says whether more waits for an endpoint in the log than has rows. */
+export async function hasCursor(pool: Pool, endpointId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `select from dispatcher.cursor join dispatcher.lane_progress using (lane)
+     where endpoint_id = $1 limit 1`,
+    [endpointUuid(endpointId)],
+  );
+  return rowCount === 1;
 }
 
 function standingOf(row: StandingColumns): StoredStanding {
@@ -125,6 +142,7 @@ interface StatusColumns {
   readonly last_success_at: Date | null;
   readonly failing_since: Date | null;
   readonly has_cursor: boolean;
+  readonly unread: number;
 }
 
 interface StandingColumns {

@@ -389,7 +389,10 @@ export interface EndpointStatus {
   readonly endpointId: string;
   /** Deliveries that are due, wait for an attempt, or wait behind another of their invoice. */
   readonly waitingCount: bigint;
-  /** More wait than are counted: so many that they are kept in the event log alone. */
+  /**
+   * More wait than are counted: so many that they are kept in the event log alone, and were not looked
+   * at for this endpoint yet.
+   */
   readonly moreWaiting: boolean;
   /** When the oldest event of those that are counted happened. */
   readonly oldestWaitingTime:
@@ -413,6 +416,11 @@ export interface EndpointStatus {
    * room for no more that wait, they are taken up as it gets those.
    */
   readonly requestedRetryCount: number;
+  /**
+   * How many events that are: those of all tenants in the lanes where it has a cursor. Of these it gets
+   * what its subscriptions match when their turn comes.
+   */
+  readonly unreadEventCount: bigint;
 }
 
 /** How an endpoint stands in one dispatcher. */
@@ -1441,6 +1449,7 @@ function createBaseEndpointStatus(): EndpointStatus {
     failingSinceTime: undefined,
     dispatchers: [],
     requestedRetryCount: 0,
+    unreadEventCount: 0n,
   };
 }
 
@@ -1472,6 +1481,12 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
     }
     if (message.requestedRetryCount !== 0) {
       writer.uint32(64).int32(message.requestedRetryCount);
+    }
+    if (message.unreadEventCount !== 0n) {
+      if (BigInt.asIntN(64, message.unreadEventCount) !== message.unreadEventCount) {
+        throw new globalThis.Error("value provided for field message.unreadEventCount of type int64 too large");
+      }
+      writer.uint32(72).int64(message.unreadEventCount);
     }
     return writer;
   },
@@ -1553,6 +1568,14 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
             message.requestedRetryCount = reader.int32();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.unreadEventCount = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1586,6 +1609,9 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
       : undefined;
     message.dispatchers = object.dispatchers?.map((e) => DispatcherStatus.fromPartial(e)) || [];
     message.requestedRetryCount = object.requestedRetryCount ?? 0;
+    message.unreadEventCount = (object.unreadEventCount !== undefined && object.unreadEventCount !== null)
+      ? BigInt(object.unreadEventCount)
+      : 0n;
     return message;
   },
 };
@@ -2004,7 +2030,8 @@ export const DeliveryServiceService = {
   },
   /**
    * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
+   * error says. `GetEndpointStatus` counts the events among which they are.
    */
   getDelivery: {
     path: "/billhook.delivery.v1.DeliveryService/GetDelivery" as const,
@@ -2076,7 +2103,8 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
   /**
    * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
+   * error says. `GetEndpointStatus` counts the events among which they are.
    */
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
   /**
@@ -2117,7 +2145,8 @@ export interface DeliveryServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes.
+   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
+   * error says. `GetEndpointStatus` counts the events among which they are.
    */
   getDelivery(
     request: GetDeliveryRequest,
