@@ -14,15 +14,20 @@ export interface Sample {
  * Measures several things in turn, round by round, so that whatever else the machine does hits all of
  * them alike.
  *
+ * @param options.backAndForth every second round goes the other way round, so that what comes later is
+ *   not always the same.
  * @returns the samples of each, in the order of the measures.
  */
 export async function inTurns<Taken>(
   rounds: number,
   measures: readonly (() => Promise<Taken>)[],
+  { backAndForth = false }: { readonly backAndForth?: boolean } = {},
 ): Promise<Taken[][]> {
   const taken: Taken[][] = measures.map(() => []);
+  const forth = [...measures.entries()];
   for (let round = 0; round < rounds; round += 1) {
-    for (const [index, measure] of measures.entries()) taken[index]?.push(await measure());
+    const turns = backAndForth && round % 2 === 1 ? forth.toReversed() : forth;
+    for (const [index, measure] of turns) taken[index]?.push(await measure());
   }
   return taken;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ratios, spread, summariseLatencies } from './spread.ts';
+import { pooledQuantile, pooledRatio, ratios, spread, summariseLatencies } from './spread.ts';
 import { formatTable } from './table.ts';
 
 test('rounds are summed up by their median, and how far they lie apart', () => {
@@ -21,6 +21,23 @@ test('one of a hundred durations is longer than the 99th percentile', () => {
     p99Ms: 991,
     maxMs: 1_000,
   });
+});
+
+test('percentiles of all rounds are compared, and how far that is the luck of the rounds', () => {
+  const calm = Array.from({ length: 99 }, () => 1);
+  const rounds = [[...calm, 2], [...calm, 4], calm.concat(8)];
+  expect(pooledQuantile(rounds, 0.999)).toBe(8);
+  let draws = 0;
+  const random = () => {
+    draws += 1;
+    return (draws * Math.SQRT2) % 1;
+  };
+  const twice = rounds.map((round) => round.map((duration) => 2 * duration));
+  expect(pooledRatio(twice, rounds, { part: 0.99, random })).toEqual({ median: 2, min: 2, max: 2 });
+  const lucky = [calm, calm, calm];
+  const ratio = pooledRatio(rounds, lucky, { part: 1, random });
+  expect(ratio).toMatchObject({ median: 8, max: 8 });
+  expect(ratio.min).toBeLessThan(8);
 });
 
 test('a table names its columns in words, and shows what the rounds came to', () => {

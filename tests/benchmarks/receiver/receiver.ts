@@ -32,6 +32,8 @@ export interface Receiver extends AsyncDisposable {
    * @throws when no further one comes for a while, or one came with a wrong signature.
    */
   waitFor(each: number): Promise<Report>;
+  /** How long each request of this round took from the stamp in its body, in milliseconds. */
+  latencies(): Promise<readonly number[]>;
   /** Closes the ports: it is away. */
   leave(): Promise<void>;
   /** Opens them again. */
@@ -84,6 +86,7 @@ export async function startReceiver(
       await untilEachGot(() => helper.ask('count'), each);
       return helper.ask('report');
     },
+    latencies: () => helper.ask('latencies'),
     leave: () => helper.ask('leave'),
     comeBack: listen,
     [Symbol.asyncDispose]: () => helper[Symbol.asyncDispose](),

@@ -32,6 +32,8 @@ export interface Tally {
   count(): Count;
   /** @throws when a signature was wrong. */
   report(): Report;
+  /** What the report sums up, one for each request, in milliseconds. */
+  latencies(): readonly number[];
   /** Begins a new round. */
   reset(): void;
 }
@@ -85,6 +87,7 @@ export function createTally(): Tally {
       if (forged !== undefined) throw new Error(`a signature is wrong: ${forged}`);
       return { ...count(), checkedSignatures, latencies: summariseLatencies(latenciesMs) };
     },
+    latencies: () => latenciesMs,
     reset() {
       counts.clear();
       latenciesMs = [];
