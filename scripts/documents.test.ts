@@ -53,6 +53,7 @@ test('every file that a document names exists', () => {
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
     'docs/operations.md',
+    'docs/recovery.md',
     'docs/performance.md',
   ];
   const documents = names.map(read).join('\n');

@@ -1,4 +1,4 @@
-import type { Spread } from './measuring/spread.ts';
+import type { Estimate, Spread } from './measuring/spread.ts';
 
 /** How much a benchmark does: enough to see that it works, enough to compare, or all there is. */
 export type Size = 'quick' | 'usual' | 'full';
@@ -15,7 +15,7 @@ export interface BenchmarkRun {
 }
 
 /** A line of the table. Every line of a table has the same names, which end in their units. */
-export type Row = Readonly<Record<string, string | number | Spread>>;
+export type Row = Readonly<Record<string, string | number | Spread | Estimate>>;
 
 export interface Table {
   readonly title: string;

@@ -37,7 +37,7 @@ const PER_SECOND = 100;
  * is that of all rounds together.
  */
 const SECONDS = { quick: 3, usual: 5, full: 5 } as const;
-const ROUNDS = { quick: 1, usual: 24, full: 96 } as const;
+const ROUNDS = { quick: 1, usual: 12, full: 48 } as const;
 const WARM_UP_SECONDS = 5;
 const P50 = 0.5;
 const P99 = 0.99;

@@ -72,7 +72,7 @@ test('an update that changes nothing makes no event', async () => {
 });
 
 describe('an invoice call is refused', () => {
-  test('with the code that wire.md gives it', async () => {
+  test('with the code that the contract gives it', async () => {
     const { invoices } = billhook;
     const { invoiceId } = await invoices.create({ amount: dollars(1) });
     const amount = dollars(2);

@@ -46,6 +46,22 @@ describe('an endpoint that fails again and again', () => {
     expect(invoices.size).toBe(INVOICES);
   });
 
+  test('is called no more after as few failures as it says itself', async () => {
+    const receiver = await billhook.startReceiver({
+      answer: () => ({ kind: 'respond', status: 500 }),
+    });
+    const { endpoint_id: endpointId } = await billhook.register('*', receiver.url);
+    await billhook.endpoints.update({ endpointId, circuitFailures: 1 });
+    await billhook.invoices.create({ amount: dollars(1) });
+    // One delivery has three attempts, where ten failures open the circuit of any other endpoint.
+    const open = { circuitState: 'CIRCUIT_STATE_OPEN', circuitReason: 'answered 500' };
+    await expect
+      .poll(async () => (await billhook.endpoints.delivery(endpointId))?.dispatchers, {
+        timeout: TIMEOUT_MS,
+      })
+      .toContainEqual(expect.objectContaining(open));
+  });
+
   test('cannot be asked for a range that ends before it begins', async () => {
     const receiver = await billhook.startReceiver();
     const { endpoint_id: endpointId } = await billhook.register('*', receiver.url);

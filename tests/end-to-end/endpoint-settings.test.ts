@@ -88,6 +88,8 @@ describe('the settings of an endpoint', () => {
       rateLimit: 12.5,
       timeout: { seconds: 2, nanos: 500_000_000 },
       maxInFlight: 3,
+      circuitFailures: 2,
+      circuitLongestWait: { seconds: 30, nanos: 0 },
     };
     await billhook.endpoints.update({ endpointId, ...settings });
     expect(await billhook.endpoints.get(endpointId)).toMatchObject(settings);

@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly rateLimit?: number;
   readonly timeout: Duration | null;
   readonly maxInFlight?: number;
+  readonly circuitFailures?: number;
+  readonly circuitLongestWait: Duration | null;
   readonly headerNames: readonly string[];
   readonly filters: readonly { readonly event: string; readonly filter: string }[];
 }
@@ -38,6 +40,8 @@ interface UpdateRequest {
   readonly rateLimit?: number;
   readonly timeout?: Duration;
   readonly maxInFlight?: number;
+  readonly circuitFailures?: number;
+  readonly circuitLongestWait?: Duration;
   readonly updateMask?: { readonly paths: readonly string[] };
 }
 

@@ -8,7 +8,7 @@ import type { Aggregate, NewEvent, StoredEvent, Stream } from './event-store.ts'
 import { laneOf } from './lane.ts';
 import { lockLanes, writeBatch, type LaneState, type WrittenBatch } from './statements.ts';
 
-/** An event over this size is refused (design.md, "Events and their store"). */
+/** An event over this size is refused. */
 const MAX_EVENT_BYTES = 64 * 1024;
 
 /** What became of one command of a committed batch. */
@@ -41,7 +41,7 @@ export interface CommittedBatch<Answer> {
 }
 
 /**
- * Decides and appends a batch in one transaction (design.md, "One batch, one commit"): locks its
+ * Decides and appends a batch in one transaction (ARCHITECTURE.md, "One batch, one commit"): locks its
  * lanes, loads, decides each command in turn, writes all of it, commits.
  *
  * @throws GuiltyCommandError, what Postgres refused, or OutcomeUnknownError.

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { laneOf } from './lane.ts';
 
-/** Made by another program from the rule in design.md. Events lie where these say, for ever. */
+/** Made by another program from the rule in lane.ts. Events lie where these say, for ever. */
 const GOLDEN = [
   { tenant: 'default', streamId: '123', lanes: [0, 9, 61] },
   { tenant: 'default', streamId: '12345', lanes: [0, 7, 95] },

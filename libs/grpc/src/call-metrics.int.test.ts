@@ -76,7 +76,7 @@ test('a stream is under way until it ends', async () => {
   });
   const client = createSubscriptionClient(server.address);
   const abort = new AbortController();
-  const request = { revision: 0n, eventId: '' };
+  const request = { revision: 0n, eventId: '', format: 0 };
   const [left, stopped] = [
     openStream(client.watch, request, { signal: abort.signal }),
     openStream(client.watch, request),

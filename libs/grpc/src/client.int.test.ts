@@ -14,7 +14,7 @@ import {
 } from './servers.fixture.ts';
 
 const timeoutMs = 5_000;
-const fromStart = { revision: 0n, eventId: '' };
+const fromStart = { revision: 0n, eventId: '', format: 0 };
 
 describe('a gRPC client', () => {
   test('spreads its calls over several copies, named by address', async () => {

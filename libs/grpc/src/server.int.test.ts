@@ -235,7 +235,7 @@ describe('a stop', () => {
       watch: oneMessageUntilAborted,
     });
     const client = createSubscriptionClient(server.address);
-    const stream = openStream(client.watch, { revision: 0n, eventId: '' });
+    const stream = openStream(client.watch, { revision: 0n, eventId: '', format: 0 });
     expect((await stream.next()).value).toEqual(message(1));
     await server.stop(timeoutMs);
     await expect(stream.next()).rejects.toMatchObject({

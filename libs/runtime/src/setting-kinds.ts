@@ -127,6 +127,15 @@ export function integer(bounds: Bounds): SettingKind<number> {
   };
 }
 
+/** A number that need not be whole. */
+export function decimal(bounds: Bounds): SettingKind<number> {
+  return {
+    expected: `a number from ${bounds.min} to ${bounds.max}`,
+    parse: (text) =>
+      /^\d{1,15}(?:\.\d{1,15})?$/.test(text) ? within(Number(text), bounds) : undefined,
+  };
+}
+
 /** @param boundsMs in milliseconds, as is the value. */
 export function duration(boundsMs: Bounds): SettingKind<number> {
   return {

@@ -48,6 +48,12 @@ describe('settings', () => {
     expect(invoiceAddr).toMatchObject({ listen: { host }, target });
   });
 
+  test('limit no rate unless one is given, which need not be whole', () => {
+    expect(readSettings({}).rateLimitPerEndpoint).toBeUndefined();
+    const env = { BILLHOOK_RATE_LIMIT_PER_ENDPOINT: '0.5' };
+    expect(readSettings(env).rateLimitPerEndpoint).toBe(0.5);
+  });
+
   test('tell destinations that are switched off from those that nobody named', () => {
     expect(readSettings({ BILLHOOK_ALLOW_DESTINATIONS: 'none' }).allowDestinations).toEqual([]);
     expect(
@@ -92,6 +98,9 @@ describe('settings', () => {
     ['BILLHOOK_EGRESS_PROXY', 'http://user:%zz@proxy:3128'],
     ['BILLHOOK_LANES', '0'],
     ['BILLHOOK_LANES', '1e2'],
+    ['BILLHOOK_RATE_LIMIT_PER_ENDPOINT', '0'],
+    ['BILLHOOK_RATE_LIMIT_PER_ENDPOINT', '0.0001'],
+    ['BILLHOOK_RATE_LIMIT_PER_ENDPOINT', '1e3'],
     ['BILLHOOK_RETRY_SCHEDULE', '5s,soon'],
     ['BILLHOOK_RETRY_SCHEDULE', Array.from({ length: 101 }, () => '1s').join(',')],
     ['BILLHOOK_DELIVERY_TIMEOUT', '15'],

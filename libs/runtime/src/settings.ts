@@ -6,6 +6,7 @@ import {
   addressList,
   brokers,
   databaseUrl,
+  decimal,
   destinations,
   duration,
   integer,
@@ -149,6 +150,24 @@ const table = {
       meaning: 'how many of them may go to one endpoint, however well it takes them',
     },
   ),
+  maxRowsPerEndpoint: required(
+    'BILLHOOK_MAX_ROWS_PER_ENDPOINT',
+    integer({ min: 10, max: 100_000 }),
+    {
+      default: '1000',
+      meaning:
+        'how many deliveries to one endpoint wait as rows in a lane; ' +
+        'what waits beyond them stays in the event log alone',
+    },
+  ),
+  rateLimitPerEndpoint: optional(
+    'BILLHOOK_RATE_LIMIT_PER_ENDPOINT',
+    decimal({ min: 0.001, max: 10_000 }),
+    {
+      default: 'none',
+      meaning: 'deliveries per second at most to an endpoint that has no `rate_limit` of its own',
+    },
+  ),
   circuitFailures: required('BILLHOOK_CIRCUIT_FAILURES', integer({ min: 1, max: 1_000_000 }), {
     default: '10',
     meaning: 'how many failures in a row keep an endpoint from being called until it is probed',
@@ -215,6 +234,10 @@ export interface Settings {
   readonly maxInFlight: number;
   readonly maxInFlightPerOrigin: number;
   readonly maxInFlightPerEndpoint: number;
+  /** In a lane. */
+  readonly maxRowsPerEndpoint: number;
+  /** Deliveries per second. */
+  readonly rateLimitPerEndpoint: number | undefined;
   readonly circuitFailures: number;
   readonly circuitLongestWaitMs: number;
   readonly disableAfterMs: number;
@@ -259,6 +282,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     maxInFlight: table.maxInFlight.read(env),
     maxInFlightPerOrigin: table.maxInFlightPerOrigin.read(env),
     maxInFlightPerEndpoint: table.maxInFlightPerEndpoint.read(env),
+    maxRowsPerEndpoint: table.maxRowsPerEndpoint.read(env),
+    rateLimitPerEndpoint: table.rateLimitPerEndpoint.read(env),
     circuitFailures: table.circuitFailures.read(env),
     circuitLongestWaitMs: table.circuitLongestWaitMs.read(env),
     disableAfterMs: table.disableAfterMs.read(env),

@@ -84,12 +84,15 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
 function engineLimits(settings: Settings): EngineLimits {
   const { maxInFlight, maxInFlightPerEndpoint, maxInFlightPerOrigin } = settings;
   const { circuitFailures: failures, circuitLongestWaitMs: longestWaitMs } = settings;
+  const { rateLimitPerEndpoint: rateLimitPerSecond, maxRowsPerEndpoint } = settings;
   const firstWaitMs = Math.min(DEFAULT_LIMITS.circuit.firstWaitMs, longestWaitMs);
   return {
     ...DEFAULT_LIMITS,
     maxInFlight,
     maxInFlightPerEndpoint,
     maxInFlightPerOrigin,
+    rateLimitPerSecond,
+    maxRowsPerEndpointLane: maxRowsPerEndpoint,
     circuit: { failures, firstWaitMs, longestWaitMs },
   };
 }

@@ -28,25 +28,31 @@ export interface Latencies {
   readonly maxMs: number;
 }
 
-/** How many rounds are drawn anew, and which part of what comes of it lies in the interval. */
-const RESAMPLES = 200;
+/** A figure that has luck in it, and the interval in which it would lie nineteen times of twenty. */
+export interface Estimate {
+  readonly value: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How often as many rounds are drawn from those that were measured. */
+const RESAMPLES = 400;
 const CONFIDENCE = 0.95;
 
 /**
- * Compares a percentile of all durations together with that of others, which were measured in turns with
- * them. A percentile of few is the luck of a round; that of all rounds is not, and how far luck still
- * goes says the interval in which it lies nineteen times of twenty when rounds are drawn from these with
- * replacement (the bootstrap: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979).
+ * Compares a percentile of the durations of all rounds together with that of others, which were measured
+ * in turns with them. Of how few pauses it is made up, the interval says: what comes of it when rounds are
+ * drawn from these with replacement, the same of both (the bootstrap: Efron, "Bootstrap Methods: Another
+ * Look at the Jackknife", 1979).
  *
  * @param part such as 0.99.
  * @param random in [0, 1).
- * @returns the ratio, and the ends of the interval.
  */
 export function pooledRatio(
   rounds: readonly (readonly number[])[],
   to: readonly (readonly number[])[],
   { part, random }: { readonly part: number; readonly random: () => number },
-): Spread {
+): Estimate {
   const ratioOf = (indexes: readonly number[]) =>
     pooledQuantile(pick(rounds, indexes), part) / pooledQuantile(pick(to, indexes), part);
   const drawn = Array.from({ length: RESAMPLES }, () =>
@@ -54,9 +60,9 @@ export function pooledRatio(
   );
   const sorted = ascending(drawn);
   return {
-    median: ratioOf([...rounds.keys()]),
-    min: quantile(sorted, (1 - CONFIDENCE) / 2, Math.round),
-    max: quantile(sorted, (1 + CONFIDENCE) / 2, Math.round),
+    value: ratioOf([...rounds.keys()]),
+    from: quantile(sorted, (1 - CONFIDENCE) / 2, Math.round),
+    to: quantile(sorted, (1 + CONFIDENCE) / 2, Math.round),
   };
 }
 

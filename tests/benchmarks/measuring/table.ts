@@ -1,5 +1,5 @@
 import type { Row } from '../benchmark.ts';
-import type { Spread } from './spread.ts';
+import type { Estimate, Spread } from './spread.ts';
 
 type Cell = Row[string];
 
@@ -32,13 +32,19 @@ function show(cell: Cell | undefined): string {
   if (cell === undefined) return '';
   if (typeof cell === 'string') return cell;
   if (typeof cell === 'number') return showNumber(cell);
-  return showSpread(cell);
+  return 'median' in cell ? showSpread(cell) : showEstimate(cell);
 }
 
 /** The median, and between which values the rounds lay. */
 function showSpread({ median, min, max }: Spread): string {
   if (min === max || Number.isNaN(median)) return showNumber(median);
   return `${showNumber(median)} (${showNumber(min)} to ${showNumber(max)})`;
+}
+
+/** The figure, and between what it lies but for luck. */
+function showEstimate({ value, from, to }: Estimate): string {
+  if (Number.isNaN(value)) return showNumber(value);
+  return `${showNumber(value)}, 95 %: ${showNumber(from)}, ${showNumber(to)}`;
 }
 
 /** As many digits as say something. */

@@ -73,13 +73,14 @@ describe('an endpoint', () => {
   });
 });
 
-describe('an endpoint that moves', () => {
-  const later = { wallMs: NOW.wallMs + 1_000, monotonicMs: NOW.monotonicMs + 1_000 };
+describe('an endpoint whose circuit is open', () => {
+  const later = { wallMs: NOW.wallMs + 100, monotonicMs: NOW.monotonicMs + 100 };
 
   /** An endpoint whose circuit has opened, after a change. */
   function changed(change: Partial<EndpointView>): {
     readonly endpoint: Endpoint;
     readonly state: EngineState;
+    readonly put: (settings: Partial<EndpointView>) => void;
   } {
     const views = new Map([[VIEW.endpointId, VIEW]]);
     const state = start(views);
@@ -89,32 +90,41 @@ describe('an endpoint that moves', () => {
     }
     expect(endpoint.circuit.state).toBe('open');
     expect(endpoint.concurrency.current).toBeLessThan(8);
-    views.set(VIEW.endpointId, { ...VIEW, ...change });
-    takeChanges(state, [VIEW.endpointId], later);
-    return { endpoint, state };
+    const put = (settings: Partial<EndpointView>): void => {
+      views.set(VIEW.endpointId, { ...VIEW, ...settings });
+      takeChanges(state, [VIEW.endpointId], later);
+    };
+    put(change);
+    return { endpoint, state, put };
   }
 
-  test('to another address begins afresh there, also at the same host', () => {
+  test('is probed as soon as another longest wait allows', () => {
+    const { endpoint, state } = changed({ circuitLongestWaitMs: 100 });
+    expect(endpoint.circuit).toMatchObject({ state: 'open', probeAtMs: later.monotonicMs + 100 });
+    wakeDue(state, { wallMs: later.wallMs + 99, monotonicMs: later.monotonicMs + 99 });
+    expect(endpoint.circuit.state).toBe('open');
+    wakeDue(state, { wallMs: later.wallMs + 100, monotonicMs: later.monotonicMs + 100 });
+    expect(endpoint.circuit.state).toBe('half_open');
+  });
+
+  test.each(['paused', 'disabled'] as const)('and that was %s is probed at once', (before) => {
+    const { endpoint, put } = changed({ state: before });
+    expect(endpoint.circuit.state).toBe('open');
+    put({ state: 'active' });
+    expect(endpoint.circuit.state).toBe('half_open');
+  });
+
+  test('that moves to another address begins afresh there, also at the same host', () => {
     const { endpoint } = changed({ url: 'http://host/two' });
     expect(endpoint.circuit).toEqual({ state: 'closed', failures: 0 });
     expect(endpoint.concurrency.current).toBe(8);
   });
 
-  test('is not blamed for what its address before still answers', () => {
+  test('that moves is not blamed for what its address before still answers', () => {
     const { endpoint, state } = changed({ url: 'http://host/two' });
     learn(state, { endpoint, outcome: { ...LATE, durationMs: 1_500 } }, later);
     expect(endpoint.circuit).toEqual({ state: 'closed', failures: 0 });
     expect(endpoint.concurrency.current).toBe(8);
-  });
-
-  test('is probed as soon as another longest wait allows', () => {
-    const { endpoint, state } = changed({ circuitLongestWaitMs: 100 });
-    const { circuit } = endpoint;
-    if (circuit.state !== 'open') throw new Error(`its circuit is ${circuit.state}`);
-    expect(circuit.probeAtMs).toBeLessThanOrEqual(later.monotonicMs + 100);
-    const due = { wallMs: later.wallMs + 100, monotonicMs: later.monotonicMs + 100 };
-    wakeDue(state, due);
-    expect(endpoint.circuit.state).toBe('half_open');
   });
 
   test('is known as before when only its settings change', () => {
@@ -122,6 +132,15 @@ describe('an endpoint that moves', () => {
     expect(endpoint.circuit.state).toBe('open');
     expect(endpoint.concurrency.current).toBeLessThan(8);
   });
+});
+
+test('an endpoint that was not called for want of a lease is not blamed', () => {
+  const state = start(new Map([[VIEW.endpointId, { ...VIEW, circuitFailures: 1 }]]));
+  const endpoint = endpointOf(state, VIEW.endpointId);
+  learn(state, { endpoint, outcome: { ...UNREACHABLE, notSent: true } }, NOW);
+  expect(endpoint.circuit).toEqual({ state: 'closed', failures: 0 });
+  learn(state, { endpoint, outcome: UNREACHABLE }, NOW);
+  expect(endpoint.circuit.state).toBe('open');
 });
 
 test('a circuit opens after as many failures as the endpoint says itself, and waits no longer', () => {

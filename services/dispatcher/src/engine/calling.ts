@@ -55,6 +55,7 @@ export function learn(
 ): void {
   const { limits } = state.options;
   if (now.monotonicMs - outcome.durationMs < endpoint.addressedAtMs) return;
+  if (outcome.kind === 'unreachable' && outcome.notSent === true) return;
   const sample = {
     isOverload: isOverload(outcome),
     isGood: outcome.kind === 'delivered',

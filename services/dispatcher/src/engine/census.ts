@@ -1,4 +1,5 @@
 import type { Now } from './effect.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
 import type { LaneWindow } from './lane-window.ts';
 import { countReady } from './scheduling.ts';
 import { lagsOf } from './standings.ts';
@@ -10,6 +11,8 @@ export interface EngineCensus {
   readonly inFlight: number;
   /** Those to the scheme, host and port with the most. */
   readonly inFlightToOrigin: number;
+  /** Those to the endpoint with the most. */
+  readonly inFlightToEndpoint: number;
   /** Heads of pairs that were read and wait to be sent. */
   readonly queued: number;
   /** How many may be queued at the present pace before no more is read. */
@@ -19,6 +22,8 @@ export interface EngineCensus {
   /** Claimed rows that wait to be sent. */
   readonly claimed: number;
   readonly claimedBytes: number;
+  /** Claimed rows of the endpoint with the most. */
+  readonly claimedOfEndpoint: number;
   /** Deliveries in memory that are neither settled nor left to their rows. */
   readonly held: number;
   readonly heldBytes: number;
@@ -28,10 +33,14 @@ export interface EngineCensus {
   readonly windowEvents: number;
   /** Pairs with parked rows that are known, of all endpoints and lanes. */
   readonly blockedPairs: number;
+  /** Those of the endpoint in a lane with the most. */
+  readonly blockedPairsOfEndpoint: number;
   /** Rows in all lanes, as recorded. */
   readonly parked: number;
   /** Those of the lane with the most. */
   readonly parkedInLane: number;
+  /** Those of the endpoint in a lane with the most. */
+  readonly parkedOfEndpoint: number;
   /** Lanes that are being refilled. */
   readonly refills: number;
   readonly endpoints: EndpointCensus;
@@ -57,30 +66,50 @@ export interface LaneCensus {
   readonly lagMs: number;
 }
 
-/** Counts, in one pass over the lanes and one over the endpoints. It changes nothing. */
+/** Counts, in a few passes over the lanes and the endpoints. It changes nothing. */
 export function takeCensus(state: EngineState, now: Now): EngineCensus {
   const { inFlight, queued, claimed, claimedBytes, held, heldBytes, unrecorded } = state;
   const windows = [...state.windows.values()];
   const origins = [...state.origins.values()];
+  const endpoints = [...state.endpoints.values()];
+  const shares = largestShares(windows);
   return {
     inFlight,
     inFlightToOrigin: most(origins.map((origin) => origin.inFlight)),
+    inFlightToEndpoint: most(endpoints.map((endpoint) => endpoint.inFlight)),
     queued,
     queuedLimit: queued + roomToQueue(state),
     ready: countReady(state),
     claimed,
     claimedBytes,
+    claimedOfEndpoint: most(endpoints.map((endpoint) => endpoint.claimed)),
     held,
     heldBytes,
     unrecorded,
     windowEvents: most(windows.map(({ entries }) => entries.length)),
     blockedPairs: windows.reduce((sum, { blockedPairs }) => sum + blockedPairs, 0),
+    blockedPairsOfEndpoint: shares.blockedPairs,
     parked: windows.reduce((sum, { rowTotal }) => sum + rowTotal, 0),
     parkedInLane: most(windows.map(({ rowTotal }) => rowTotal)),
+    parkedOfEndpoint: shares.rowCount,
     refills: state.refillsUnderWay,
     endpoints: countEndpoints(state),
     lanes: windows.map((window) => countLane(window, now)),
   };
+}
+
+/** What the endpoint in a lane has that has the most of it. */
+function largestShares(
+  windows: readonly LaneWindow[],
+): Pick<EndpointLane, 'blockedPairs' | 'rowCount'> {
+  const largest = { blockedPairs: 0, rowCount: 0 };
+  for (const { endpointLanes } of windows) {
+    for (const { blockedPairs, rowCount } of endpointLanes.values()) {
+      largest.blockedPairs = Math.max(largest.blockedPairs, blockedPairs);
+      largest.rowCount = Math.max(largest.rowCount, rowCount);
+    }
+  }
+  return largest;
 }
 
 function most(numbers: readonly number[]): number {

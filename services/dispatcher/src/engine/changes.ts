@@ -1,5 +1,5 @@
 import { hush, wake } from './calling.ts';
-import { afterChange, createCircuit } from './circuit.ts';
+import { afterChange, afterWait, createCircuit } from './circuit.ts';
 import { createConcurrencyLimit } from './concurrency-limit.ts';
 import type { Delivery } from './delivery.ts';
 import { moveCursor } from './cursors.ts';
@@ -19,9 +19,10 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
   for (const endpointId of endpointIds) {
     const endpoint = state.endpoints.get(endpointId);
     if (endpoint === undefined) continue;
-    const before = endpoint.view?.url;
+    const before = endpoint.view;
     endpoint.view = state.options.view(endpointId);
-    if (before !== endpoint.view?.url) beginAfresh(state, endpoint, now);
+    if (before?.url !== endpoint.view?.url) beginAfresh(state, endpoint, now);
+    else if (before?.state !== 'active') probeAtOnce(endpoint);
     else probeInTime(state, endpoint, now);
     endpoint.gone = false;
     changed.add(endpoint);
@@ -41,6 +42,11 @@ function beginAfresh(state: EngineState, endpoint: Endpoint, now: Now): void {
   endpoint.concurrency = createConcurrencyLimit(state.options.limits.maxInFlightPerEndpoint);
   forgetDurations(endpoint);
   endpoint.addressedAtMs = now.monotonicMs;
+}
+
+/** Whoever resumes or enables an endpoint thinks that it works: it is not to wait for the time of a probe. */
+function probeAtOnce(endpoint: Endpoint): void {
+  if (isActive(endpoint)) endpoint.circuit = afterWait(endpoint.circuit, Infinity);
 }
 
 /** An open circuit is probed as soon as the endpoint's settings say now. */

@@ -1,5 +1,5 @@
 import type { Delivery } from './delivery.ts';
-import type { Endpoint } from './endpoint.ts';
+import { sendsPerSecond, type Endpoint } from './endpoint.ts';
 import type { EngineLimits } from './limits.ts';
 import { PART_OF, SLOW_MS } from './speed.ts';
 import type { EngineState } from './state.ts';
@@ -32,13 +32,13 @@ export function claimLimit({ pace }: Endpoint, { maxClaimedPerEndpoint }: Engine
 /** Says how many more an endpoint may have for how many its tenant has. */
 export function claimsLeftFor(state: EngineState, endpoint: Endpoint): number {
   const tenant = state.tenants.get(endpoint.view?.tenant ?? '');
-  const part = waitsLong(endpoint) ? PART_OF.slow : PART_OF[endpoint.speed];
+  const part = waitsLong(endpoint, state.options.limits) ? PART_OF.slow : PART_OF[endpoint.speed];
   return claimsLeft(state, tenant, part);
 }
 
 /** Says whether claimed rows wait long for the endpoint's rate, even if it has the fewest. */
-function waitsLong({ view }: Endpoint): boolean {
-  return (LEAST_CLAIMED / (view?.rateLimitPerSecond ?? Infinity)) * 1_000 > SLOW_MS;
+function waitsLong(endpoint: Endpoint, limits: EngineLimits): boolean {
+  return (LEAST_CLAIMED / (sendsPerSecond(endpoint, limits) ?? Infinity)) * 1_000 > SLOW_MS;
 }
 
 /** Says how many more the endpoints of a tenant may have, if it may have a part of what is free. */

@@ -39,7 +39,7 @@ export interface LogEvent {
  * parked                               in_flight  such an answer comes to its row
  * ```
  * A step of which something is counted is a function of `transitions.ts`, the others stand below; an
- * attempt fails in `sending.ts`.
+ * attempt fails in `sending.ts`. A claimed row that failed is let go of as it is: its row stays.
  *
  * - `queued`: the head of its pair, to be sent when its endpoint has room.
  * - `in_flight`: being sent.
@@ -112,5 +112,7 @@ export type AttemptOutcome =
       readonly detail: string;
       /** It was called, and did not answer in time. */
       readonly timedOut?: boolean;
+      /** Nothing of it was sent, for a reason of this process: it says nothing of the receiver. */
+      readonly notSent?: boolean;
     }
   | { readonly kind: 'refused'; readonly durationMs: number; readonly detail: string };

@@ -4,6 +4,7 @@ import type { ClaimedRows } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
 import { Fifo } from './fifo.ts';
+import type { EngineLimits } from './limits.ts';
 import { createPace, type Pace } from './pace.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import type { Speed } from './speed.ts';
@@ -26,6 +27,8 @@ export interface EndpointView {
   readonly circuitFailures?: number | undefined;
   /** Probes of its open circuit are no further apart. */
   readonly circuitLongestWaitMs?: number | undefined;
+  /** So many deliveries to it wait as rows in a lane. */
+  readonly maxRows?: number | undefined;
 }
 
 /** An endpoint that has something to send, or had. */
@@ -133,6 +136,16 @@ export function isSound(endpoint: Endpoint): boolean {
 export function sendLimit({ circuit, concurrency, view }: Endpoint): number {
   if (circuit.state !== 'closed') return 1;
   return Math.min(Math.floor(concurrency.current), view?.maxInFlight ?? Infinity);
+}
+
+/** How many rows of it a lane may have: as it says itself, else as all others. */
+export function rowLimit({ view }: Endpoint, limits: EngineLimits): number {
+  return view?.maxRows ?? limits.maxRowsPerEndpointLane;
+}
+
+/** How many sends to it may begin in a second: as it says itself, else as all others; undefined: any number. */
+export function sendsPerSecond({ view }: Endpoint, limits: EngineLimits): number | undefined {
+  return view?.rateLimitPerSecond ?? limits.rateLimitPerSecond;
 }
 
 /** When its circuit opens and is probed: as it says itself, else as all others. */

@@ -36,7 +36,7 @@ import { createState, type EngineOptions, type EngineState } from './state.ts';
 /**
  * All that decides in the dispatcher: what is sent when, in which order, what is recorded, parked,
  * claimed and cancelled. It is synchronous and has neither clock nor randomness nor I/O: what
- * happens goes in with its time, what is to be done comes out as effects (design.md, "The engine is
+ * happens goes in with its time, what is to be done comes out as effects (ARCHITECTURE.md, "The engine is
  * deterministic"). Each input may yield effects; take them after it.
  */
 export class Engine {

@@ -1,6 +1,6 @@
 import type { CircuitRules } from './circuit.ts';
 
-/** The bounds of one process (design.md, "Budgets"). */
+/** The bounds of one process (ARCHITECTURE.md, "Bounded memory"). */
 export interface EngineLimits {
   /** Sends under way. */
   readonly maxInFlight: number;
@@ -8,6 +8,8 @@ export interface EngineLimits {
   readonly maxInFlightPerEndpoint: number;
   /** Sends under way to one scheme, host and port. */
   readonly maxInFlightPerOrigin: number;
+  /** Sends that begin in a second, to an endpoint that has no limit of its own; undefined: any number. */
+  readonly rateLimitPerSecond: number | undefined;
   /** When an endpoint is called no more, and when it is tried again. */
   readonly circuit: CircuitRules;
   /** Claimed rows that wait to be sent, of all endpoints; see `claim-budget.ts`. */
@@ -55,8 +57,8 @@ export interface EngineLimits {
   readonly maxRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
   readonly maxRowsPerLane: number;
-  /** With no more rows than this, an endpoint that keeps a cursor gets further ones. */
-  readonly refillAtRows: number;
+  /** An endpoint that keeps a cursor gets further rows when it has no more than this part of what it may have. */
+  readonly refillAtPart: number;
   /** Events read again for one refill. */
   readonly maxRefillEvents: number;
   /** Rows that one refill makes, give or take those of one event. */
@@ -75,6 +77,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxInFlight: 2_048,
   maxInFlightPerEndpoint: 64,
   maxInFlightPerOrigin: 512,
+  rateLimitPerSecond: undefined,
   circuit: { failures: 10, firstWaitMs: 1_000, longestWaitMs: 60_000 },
   maxClaimed: 10_000,
   maxClaimedBytes: 32 * 1024 * 1024,
@@ -97,7 +100,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxBlockedPairsInAll: 50_000,
   maxRowsPerEndpointLane: 1_000,
   maxRowsPerLane: 100_000,
-  refillAtRows: 500,
+  refillAtPart: 0.5,
   maxRefillEvents: 500,
   maxRefillRows: 2_000,
   maxRefillEndpoints: 100,

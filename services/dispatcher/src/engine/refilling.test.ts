@@ -71,7 +71,7 @@ describe('in a lane that has all the rows it may, what is behind the cursors', (
 
   /** Refills all endpoints of a lane from the same events, and says how many rows each of them got. */
   function refillAll(circuit: Circuit, excess = 0): number[] {
-    const state = startState(0, { maxRowsPerLane: 1_000, refillAtRows: 0 });
+    const state = startState(0, { maxRowsPerLane: 1_000, refillAtPart: 0 });
     const window = state.windows.get(0);
     if (window === undefined) throw new Error('There is no lane.');
     Object.assign(window, { draftedProgress: EVENTS, readPosition: 100, rowTotal: 1_000 + excess });

@@ -2,7 +2,7 @@ import { mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import { isCallable } from './endpoint.ts';
+import { isCallable, rowLimit } from './endpoint.ts';
 import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
 import { createDelivery, type MatchedEvent } from './matching.ts';
 import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from './state.ts';
@@ -74,9 +74,11 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
 
 function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
   const { rowCount, window, endpoint } = endpointLane;
-  const { refillAtRows, maxRowsPerLane } = state.options.limits;
+  const { limits } = state.options;
+  const { refillAtPart, maxRowsPerLane } = limits;
   if (window.phase !== 'owned' || !isCallable(endpoint)) return false;
-  return rowCount <= refillAtRows && (window.rowTotal < maxRowsPerLane || rowCount === 0);
+  const isLow = rowCount <= refillAtPart * rowLimit(endpoint, limits);
+  return isLow && (window.rowTotal < maxRowsPerLane || rowCount === 0);
 }
 
 type Cursor = NonNullable<EndpointLane['cursor']>;

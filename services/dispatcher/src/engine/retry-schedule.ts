@@ -4,7 +4,7 @@ const JITTER = 0.1;
 /**
  * Says how long to wait after a failed attempt.
  *
- * @param scheduleMs waits after the first, second, ... attempt (wire.md, "Retry schedule").
+ * @param scheduleMs waits after the first, second, ... attempt.
  * @param attempt the number of the attempt that failed, from 1.
  * @param random a number in [0, 1).
  * @returns milliseconds, or undefined when that was the last attempt.

@@ -44,12 +44,15 @@ class Table {
   private readonly window;
   private readonly gone = new Set<Endpoint>();
 
-  constructor(setups: readonly Setup[], overrides: Partial<EngineLimits & View> = {}) {
-    const { rateLimitPerSecond, origin, ...limits } = overrides;
+  constructor(
+    setups: readonly Setup[],
+    { origin, rateOfEach, ...limits }: Partial<EngineLimits> & TableView = {},
+  ) {
     const views = new Map<string, EndpointView>(
       setups.map(({ tenant }, index) => {
         const endpointId = `ep_${index}`;
         const at = origin ?? `http://host-${index}`;
+        const rateLimitPerSecond = rateOfEach?.[index];
         const view = viewOf(endpointId, { tenant, url: at, origin: at, rateLimitPerSecond });
         return [endpointId, view];
       }),
@@ -124,7 +127,11 @@ class Table {
   }
 }
 
-type View = Pick<EndpointView, 'rateLimitPerSecond' | 'origin'>;
+interface TableView {
+  readonly origin?: string;
+  /** Of those that have one of their own. */
+  readonly rateOfEach?: readonly (number | undefined)[];
+}
 
 const setupTenants = fc.constantFrom('one', 'two', 'three');
 const setups = fc.record({
@@ -307,10 +314,20 @@ describe('endpoints with more queued than can be sent', () => {
 
   test('wait for their rate without holding anybody up', () => {
     const setup = { tenant: 'one', bodies: [0] };
-    const world = new Table([setup, setup], { rateLimitPerSecond: 10 });
+    const world = new Table([setup, setup], { rateOfEach: [10, 10] });
     for (const sender of world.senders) world.queue(sender);
     while (world.send() !== undefined) world.end();
     expect(world.senders.map(({ sent }) => sent)).toEqual([1, 1]);
+  });
+
+  test('have the rate of all endpoints, unless they have one of their own', () => {
+    const setup = { tenant: 'one', bodies: [0] };
+    const rateOfEach = [undefined, 100];
+    const world = new Table([setup, setup], { rateLimitPerSecond: 10, rateOfEach });
+    for (const sender of world.senders) world.queue(sender, 20);
+    while (world.send() !== undefined) world.end();
+    // As many as may run ahead of the rate: a twentieth of a second's.
+    expect(world.senders.map(({ sent }) => sent)).toEqual([1, 6]);
   });
 
   test('come back with their debts when they had nothing to send for a while', () => {

@@ -4,6 +4,7 @@ import {
   isCallable,
   nextQueued,
   sendLimit,
+  sendsPerSecond,
   type Endpoint,
   type Origin,
   type Tenant,
@@ -102,7 +103,7 @@ function mayBegin(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   // The set of endpoints, the time of a probe, or an answer lets it join again.
   if (endpoint.queued === 0 || !isCallable(endpoint)) return false;
   if (endpoint.inFlight >= sendLimit(endpoint)) return false;
-  const perSecond = endpoint.view?.rateLimitPerSecond;
+  const perSecond = sendsPerSecond(endpoint, state.options.limits);
   if (perSecond !== undefined) {
     const atMs = sendableAtMs(endpoint.rate, perSecond);
     if (atMs > now.monotonicMs) {
@@ -156,7 +157,7 @@ export function noteBegin(state: EngineState, delivery: Delivery, now: Now): voi
   endpoint.inFlight += 1;
   countSend(endpoint, 1);
   state.inFlight += 1;
-  const perSecond = endpoint.view?.rateLimitPerSecond;
+  const perSecond = sendsPerSecond(endpoint, state.options.limits);
   if (perSecond !== undefined) noteSend(endpoint.rate, perSecond, now.monotonicMs);
 }
 

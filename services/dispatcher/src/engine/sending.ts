@@ -113,7 +113,7 @@ function nextAttemptMs(
   return Math.max(now.wallMs + waitMs, retryAfterMs);
 }
 
-/** An answer 410 means that the endpoint is gone (wire.md, "Answers from a receiver"). */
+/** An answer 410 means that the endpoint is gone (README.md, "What a receiver's answer means"). */
 function isGone(outcome: AttemptOutcome): boolean {
   return outcome.kind === 'rejected' && outcome.status === 410;
 }

@@ -147,17 +147,17 @@ async function find(
   if (found !== undefined) return found;
   const isOwn = view.endpoint(key.endpointId)?.tenant === tenant;
   const isUnread = isOwn && (await hasCursor(pool, key.endpointId));
-  const missing = `there is no ${deliveryId}`;
+  const missing = `nothing is recorded of ${deliveryId}`;
   throw new ServiceError(
     'NOT_FOUND',
     'DELIVERY_NOT_FOUND',
-    isUnread ? `${missing}, unless its event is ${UNREAD}` : missing,
+    isUnread ? `${missing}; ${UNREAD}` : missing,
   );
 }
 
 const UNREAD =
-  'in the backlog that is kept in the event log: those deliveries are found when their turn comes, ' +
-  'and GetEndpointStatus counts the events (unread_event_count)';
+  'if its event is in the backlog that is kept in the event log, it is found when its turn comes: ' +
+  'GetEndpointStatus counts these events (unread_event_count)';
 
 async function retry(
   deps: DeliveryServiceDependencies,

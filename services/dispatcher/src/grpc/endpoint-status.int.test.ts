@@ -14,9 +14,9 @@ const MAX_ROWS = 4;
 test('an endpoint that lags shows in how many lanes, and whether it keeps a cursor there', async () => {
   const receiver = await receive();
   const put = register(receiver);
-  put(ENDPOINT_STATE_PAUSED);
+  put(ENDPOINT_STATE_PAUSED, { maxRows: MAX_ROWS });
   const { address } = await start({
-    limits: { ...DEFAULT_LIMITS, maxRowsPerEndpointLane: MAX_ROWS, refillAtRows: 1 },
+    limits: { ...DEFAULT_LIMITS, refillAtPart: 0.25 },
   });
   const client = createGrpcClient(deliveryV1.DeliveryServiceClient, address, { retryable: [] });
   onTestFinished(() => client.close());
@@ -51,7 +51,7 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
   const found = call(client.getDelivery, { deliveryId }, options);
   await expect(found).rejects.toThrow('in the backlog that is kept in the event log');
   const foreign = call(client.getDelivery, { deliveryId }, { ...options, tenant: 'other' });
-  await expect(foreign).rejects.toThrow(new RegExp(`there is no ${deliveryId}$`));
+  await expect(foreign).rejects.toThrow(new RegExp(`nothing is recorded of ${deliveryId}$`));
   // What nobody takes up, because nobody owns that lane.
   await dispatchers.pool.query(
     `insert into dispatcher.owner_request (lane, position, endpoint_id, revive_attempt)
@@ -60,7 +60,7 @@ test('an endpoint that lags shows in how many lanes, and whether it keeps a curs
   );
   const { status } = await call(client.getEndpointStatus, { endpointId }, options);
   expect(status?.requestedRetryCount).toBe(3);
-  put(ENDPOINT_STATE_ACTIVE);
+  put(ENDPOINT_STATE_ACTIVE, { maxRows: MAX_ROWS });
   await receiver.waitFor(4 + MAX_ROWS, 10_000);
   await expect.poll(shown, { timeout: 5_000 }).toEqual([0, 0, false, 0n]);
 });

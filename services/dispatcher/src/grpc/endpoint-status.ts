@@ -33,7 +33,7 @@ export async function getEndpointStatus(
       endpointId,
       waitingCount: BigInt(status.waiting),
       moreWaiting: status.hasCursor,
-      unreadEventCount: BigInt(status.unread),
+      unreadEventCount: BigInt(roundUp(status.unread)),
       oldestWaitingTime: toTimestamp(status.oldestWaitingMs),
       lastSuccessTime: toTimestamp(status.lastSuccessMs),
       // Failures before its renewal are forgotten with the next attempt.
@@ -43,6 +43,12 @@ export async function getEndpointStatus(
       requestedRetryCount,
     },
   };
+}
+
+/** To two digits: how many events others have is nothing that a tenant can count. */
+function roundUp(count: number): number {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, count))) - 1);
+  return Math.ceil(count / unit) * unit;
 }
 
 function toDispatcherStatus(standing: StoredStanding): deliveryV1.DispatcherStatus {

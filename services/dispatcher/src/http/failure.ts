@@ -7,6 +7,8 @@ export interface Failure {
   readonly kind: 'refused' | 'unreachable';
   /** The receiver did not answer in time. */
   readonly timedOut?: true;
+  /** Nothing was sent, because this process may not send any more. */
+  readonly notSent?: true;
   /** One of a closed list of causes, with the code behind it in brackets. */
   readonly detail: string;
 }
@@ -43,7 +45,6 @@ const CAUSE_BY_CODE: ReadonlyMap<string, string> = new Map([
   // What undici does not think possible, such as a status of 99.
   ['ERR_ASSERTION', INVALID],
   ['UND_ERR_HEADERS_OVERFLOW', TOO_LARGE],
-  ['NOT_SENT', 'not sent'],
   ['ETIMEDOUT', TIMED_OUT],
   // So undici calls it when an address of several was not connected to in time, and no other was.
   ['UND_ERR_CONNECT_TIMEOUT', TIMED_OUT_CONNECTING],
@@ -82,6 +83,9 @@ export function describeFailure(error: Error): Failure {
   const code = codeOf(error);
   if (code === 'DESTINATION_REFUSED') {
     return { kind: 'refused', detail: `refused address (${error.message})` };
+  }
+  if (error instanceof NotSentError) {
+    return { kind: 'unreachable', detail: `not sent (${error.code})`, notSent: true };
   }
   const cause = causeOf(error, code);
   const detail = code === undefined ? cause : `${cause} (${code})`;

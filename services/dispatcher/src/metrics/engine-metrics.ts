@@ -67,6 +67,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       read: () => limits.maxInFlightPerOrigin,
     },
     {
+      name: 'billhook_dispatcher_endpoint_in_flight',
+      help: 'Sends under way to the endpoint with the most.',
+      read: ({ census }) => census.inFlightToEndpoint,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_in_flight_limit',
+      help: 'So many sends may be under way to one endpoint, or fewer, as it takes them.',
+      read: () => limits.maxInFlightPerEndpoint,
+    },
+    {
       name: 'billhook_dispatcher_queued',
       help: 'Deliveries that were read and wait in memory for their turn to be sent.',
       read: ({ census }) => census.queued,
@@ -105,6 +115,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       name: 'billhook_dispatcher_claimed_limit_bytes',
       help: 'With so many bytes of these bodies no more are taken up.',
       read: () => limits.maxClaimedBytes,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_claimed',
+      help: 'Parked deliveries that were taken up of the endpoint with the most.',
+      read: ({ census }) => census.claimedOfEndpoint,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_claimed_limit',
+      help: 'So many of one endpoint are taken up, or fewer, as it takes them.',
+      read: () => limits.maxClaimedPerEndpoint,
     },
     {
       name: 'billhook_dispatcher_held',
@@ -157,6 +177,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       read: () => limits.maxBlockedPairsInAll,
     },
     {
+      name: 'billhook_dispatcher_endpoint_blocked_pairs',
+      help: 'Pairs with parked deliveries of the endpoint in a lane with the most.',
+      read: ({ census }) => census.blockedPairsOfEndpoint,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_blocked_pairs_limit',
+      help: 'With more of them an endpoint lags in the lane.',
+      read: () => limits.maxBlockedPairs,
+    },
+    {
       name: 'billhook_dispatcher_lane_parked',
       help: 'Parked deliveries in the lane with the most.',
       read: ({ census }) => census.parkedInLane,
@@ -165,6 +195,16 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
       name: 'billhook_dispatcher_lane_parked_limit',
       help: 'With so many in a lane, endpoints that lag in it keep a cursor.',
       read: () => limits.maxRowsPerLane,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_parked',
+      help: 'Parked deliveries of the endpoint in a lane with the most.',
+      read: ({ census }) => census.parkedOfEndpoint,
+    },
+    {
+      name: 'billhook_dispatcher_endpoint_parked_limit',
+      help: 'With so many in a lane, an endpoint that lags in it keeps a cursor.',
+      read: () => limits.maxRowsPerEndpointLane,
     },
     {
       name: 'billhook_dispatcher_refills',

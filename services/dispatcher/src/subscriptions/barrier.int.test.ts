@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createRevisionBarrier } from './barrier.ts';
 import type { RevisionBarrier } from './barrier.ts';
 import { createGrpcSource, createSubscriptionClient } from './grpc-source.ts';
+import { FORMAT } from './messages.fixture.ts';
 import { startSubscriptionSet } from './subscription-set.fixture.ts';
 import type { SubscriptionSet } from './subscription-set.fixture.ts';
 import { createSubscriptionView } from './view.ts';
@@ -61,7 +62,9 @@ describe('the revision barrier', () => {
     set.register('ep_2');
     await barrier.awaitCurrent(never);
     expect(view.endpoint('ep_2')).toBeDefined();
-    expect(set.watchRequests.slice(1)).toEqual([{ revision: 1n, eventId: 'evt_1' }]);
+    expect(set.watchRequests.slice(1)).toEqual([
+      { revision: 1n, eventId: 'evt_1', format: FORMAT },
+    ]);
   });
 
   it('opens the watch once, however many wait', async () => {
@@ -121,7 +124,7 @@ describe('the watch', () => {
     set.breakStreams();
     set.register('ep_2');
     await barrier.awaitCurrent(never);
-    expect(set.watchRequests.at(-1)).toEqual({ revision: 1n, eventId: 'evt_1' });
+    expect(set.watchRequests.at(-1)).toEqual({ revision: 1n, eventId: 'evt_1', format: FORMAT });
     expect(changed).toEqual(['ep_1', 'ep_2']);
   });
 
@@ -143,7 +146,7 @@ describe('the watch', () => {
     await barrier.awaitCurrent(never);
     set.sendNonsense();
     await expect.poll(() => set.watchRequests.length).toBe(2);
-    expect(set.watchRequests.at(-1)).toEqual({ revision: 0n, eventId: '' });
+    expect(set.watchRequests.at(-1)).toMatchObject({ revision: 0n, eventId: '' });
   });
 });
 

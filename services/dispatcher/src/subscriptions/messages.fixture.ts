@@ -1,5 +1,8 @@
 import { subscriptionV1 } from '@billhook/contracts';
 
+/** The format of the messages that are made here. */
+export const FORMAT = 7;
+
 /** Makes an endpoint as the watch sends it; `events` names the times of registration. */
 export function endpoint(parts: {
   readonly endpointId: string;
@@ -36,7 +39,7 @@ export function snapshot(
   place: { readonly first: boolean; readonly last: boolean } = { first: true, last: true },
 ): subscriptionV1.WatchResponse {
   const value = { revision: BigInt(revision), eventId: `evt_${revision}`, ...place, endpoints };
-  return { message: { $case: 'snapshot', value } };
+  return { message: { $case: 'snapshot', value }, format: FORMAT };
 }
 
 /** Makes a message of changes. */
@@ -51,5 +54,5 @@ export function changes(
     endpoints,
     removedEndpointIds,
   };
-  return { message: { $case: 'changes', value } };
+  return { message: { $case: 'changes', value }, format: FORMAT };
 }

@@ -91,7 +91,7 @@ export async function startSubscriptionSet(port = 0): Promise<SubscriptionSet> {
         else yield snapshotOf(history, [...endpoints.values()]);
       }
       while (!signal.aborted && !stream.broken) {
-        if (stream.nonsense) yield { message: undefined };
+        if (stream.nonsense) yield { message: undefined, format: 0 };
         const next = stream.stalled ? undefined : history[sent];
         if (next !== undefined) {
           sent += 1;
@@ -191,11 +191,11 @@ function withEventId(
   response: subscriptionV1.WatchResponse,
   eventId: string,
 ): subscriptionV1.WatchResponse {
-  const { message } = response;
+  const { message, format } = response;
   if (message === undefined) return response;
   return message.$case === 'changes'
-    ? { message: { $case: 'changes', value: { ...message.value, eventId } } }
-    : { message: { $case: 'snapshot', value: { ...message.value, eventId } } };
+    ? { message: { $case: 'changes', value: { ...message.value, eventId } }, format }
+    : { message: { $case: 'snapshot', value: { ...message.value, eventId } }, format };
 }
 
 function unused(): Promise<never> {

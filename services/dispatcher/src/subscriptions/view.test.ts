@@ -40,6 +40,7 @@ describe('the view of the subscriptions', () => {
     ['time-out', { timeout: { seconds: 2n, nanos: 0 } }],
     ['limit of what is under way', { maxInFlight: 2 }],
     ['threshold of the circuit', { circuitFailures: 2 }],
+    ['bound of rows', { maxRows: 20 }],
     ['longest wait of the circuit', { circuitLongestWait: { seconds: 2n, nanos: 0 } }],
   ])('sees in another snapshot that the %s changed', (_name, settings) => {
     const view = createSubscriptionView();
@@ -57,7 +58,14 @@ describe('the view of the subscriptions', () => {
     const timeout = { seconds: 1n, nanos: 500_000_000 };
     const encryptedHeaders = Buffer.of(1);
     const circuit = { circuitFailures: 4, circuitLongestWait: { seconds: 5n, nanos: 0 } };
-    const own = { rateLimit: 0.5, timeout, maxInFlight: 3, encryptedHeaders, ...circuit };
+    const own = {
+      rateLimit: 0.5,
+      timeout,
+      maxInFlight: 3,
+      maxRows: 20,
+      encryptedHeaders,
+      ...circuit,
+    };
     view.receive(snapshot(1, [plain, { ...plain, ...own, endpointId: 'ep_2' }]));
     expect(view.endpoint('ep_1')).toMatchObject({
       encryptedHeaders: undefined,
@@ -66,6 +74,7 @@ describe('the view of the subscriptions', () => {
       maxInFlight: undefined,
       circuitFailures: undefined,
       circuitLongestWaitMs: undefined,
+      maxRows: undefined,
     });
     expect(view.endpoint('ep_2')).toMatchObject({
       encryptedHeaders,
@@ -74,6 +83,7 @@ describe('the view of the subscriptions', () => {
       maxInFlight: 3,
       circuitFailures: 4,
       circuitLongestWaitMs: 5_000,
+      maxRows: 20,
     });
   });
 
@@ -104,7 +114,7 @@ describe('the view of the subscriptions', () => {
     const view = createSubscriptionView();
     view.receive(snapshot(5, [endpoint({ endpointId: 'ep_1', events: { paid: 1 } })]));
     const nonsense: subscriptionV1.WatchResponse[] = [
-      { message: undefined },
+      { message: undefined, format: 0 },
       changes(4, [], ['ep_1']),
       snapshot(6, [], { first: false, last: true }),
       changes(6, [

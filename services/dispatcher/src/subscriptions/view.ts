@@ -127,7 +127,7 @@ function isSame(one: WatchedEndpoint, other: WatchedEndpoint): boolean {
   return fingerprint(one) === fingerprint(other);
 }
 
-/** Everything of an endpoint as text, whatever the order of its subscriptions. */
+/** What the engine and the sender know of an endpoint as text, whatever the order of its subscriptions. */
 function fingerprint(endpoint: WatchedEndpoint): string {
   return JSON.stringify([
     endpoint.tenant,
@@ -146,5 +146,6 @@ function fingerprint(endpoint: WatchedEndpoint): string {
     endpoint.maxInFlight,
     endpoint.circuitFailures,
     endpoint.circuitLongestWaitMs,
+    endpoint.maxRows,
   ]);
 }

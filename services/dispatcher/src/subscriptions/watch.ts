@@ -45,12 +45,14 @@ export function startWatch(
   let stream = new AbortController();
   let activity = 0;
   let resumable = true;
+  let format = 0;
   let failures = 0;
 
   function take(message: subscriptionV1.WatchResponse): void {
     activity += 1;
     resumable = false;
     const changes = view.receive(message);
+    format = message.format;
     failures = 0;
     if (changes === undefined) return;
     resumable = true;
@@ -64,6 +66,7 @@ export function startWatch(
     const request = {
       revision: resumable ? BigInt(view.revision()) : 0n,
       eventId: resumable ? view.eventId() : '',
+      format,
     };
     for await (const message of source.watch(request, signal)) {
       if (signal.aborted) return;

@@ -50,7 +50,7 @@ export interface RelayDependencies {
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * Starts the relay. It leads the lanes of which it gets the lease (design.md, "Relay"): a cursor moves
+ * Starts the relay. It leads the lanes of which it gets the lease (ARCHITECTURE.md, "The relay"): a cursor moves
  * on when all in-sync replicas have acknowledged what is before it. While Kafka is away, events stay
  * in the store and are sent later.
  */

@@ -12,6 +12,7 @@ const limits = {
   maxInFlight: 7,
   circuitFailures: 3,
   circuitLongestWait: { seconds: 5n, nanos: 0 },
+  maxRows: 20,
 };
 const noLimits = {
   rateLimit: undefined,
@@ -19,6 +20,7 @@ const noLimits = {
   maxInFlight: undefined,
   circuitFailures: undefined,
   circuitLongestWait: undefined,
+  maxRows: undefined,
 };
 const LIMIT_PATHS = [
   'rate_limit',
@@ -26,6 +28,7 @@ const LIMIT_PATHS = [
   'max_in_flight',
   'circuit_failures',
   'circuit_longest_wait',
+  'max_rows',
 ];
 
 async function registerOne(copy: Copy, path: string): Promise<string> {
@@ -87,6 +90,8 @@ describe('the limits of an endpoint', () => {
     [{ maxInFlight: 1_001 }, 'max_in_flight MAX_IN_FLIGHT_INVALID'],
     [{ circuitFailures: 0 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
     [{ circuitFailures: 1_000_001 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
+    [{ maxRows: 9 }, 'max_rows MAX_ROWS_INVALID'],
+    [{ maxRows: 100_001 }, 'max_rows MAX_ROWS_INVALID'],
     [
       { circuitLongestWait: { seconds: 0n, nanos: 0 } },
       'circuit_longest_wait CIRCUIT_LONGEST_WAIT_INVALID',

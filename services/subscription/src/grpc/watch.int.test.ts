@@ -4,6 +4,7 @@ import { createSecretBox } from '@billhook/secrets';
 import { expect, test } from 'vitest';
 import { useSubscriptions } from '../testing/subscription-service.ts';
 import type { Watcher } from '../testing/subscription-service.ts';
+import { WATCH_FORMAT } from './watch.ts';
 
 const subscriptions = useSubscriptions();
 
@@ -55,6 +56,7 @@ test('an empty set is one empty chunk', async () => {
       $case: 'snapshot',
       value: { revision: 0n, eventId: '', first: true, last: true, endpoints: [] },
     },
+    format: WATCH_FORMAT,
   });
 });
 
@@ -135,6 +137,35 @@ test('a watch resumes where it broke, at another copy', async () => {
   expect([...resumed.endpoints.values()].map(({ url }) => url)).toContain(
     'http://127.0.0.1:9/resumed',
   );
+});
+
+test('a message has all fields of its format, and a view of another one gets a new snapshot', async () => {
+  const copy = await subscriptions.start();
+  const { endpoint } = await copy.register('http://127.0.0.1:9/format');
+  const view = await follow(copy.watch(), await copy.revision());
+  // Whoever adds a field here raises the format, or a watcher of an older copy never gets it.
+  expect(WATCH_FORMAT).toBe(1);
+  expect(Object.keys(view.endpoints.get(endpoint.endpointId) ?? {}).toSorted()).toEqual([
+    'circuitFailures',
+    'circuitLongestWait',
+    'encryptedHeaders',
+    'endpointId',
+    'maxInFlight',
+    'maxRows',
+    'rateLimit',
+    'renewTime',
+    'secrets',
+    'state',
+    'subscriptions',
+    'tenant',
+    'timeout',
+    'url',
+  ]);
+  const place = { revision: view.revision, eventId: view.eventId };
+  for (const format of [0, WATCH_FORMAT + 1]) {
+    const { message } = await copy.watch({ ...place, format }).next();
+    expect(message).toMatchObject({ $case: 'snapshot', value: { first: true } });
+  }
 });
 
 test.each([

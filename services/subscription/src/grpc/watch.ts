@@ -48,6 +48,12 @@ const MAX_EVENTS_AT_A_TIME = 100;
 /** What the endpoints of a message hold together; clients take messages of up to 4 MiB. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 
+/**
+ * Which fields of `WatchedEndpoint` this copy fills in: up to `renew_time` it is 0, and 1 with the settings of
+ * the circuit. A watcher that followed a copy with another one is sent everything again.
+ */
+export const WATCH_FORMAT = 1;
+
 /** A ring that was lost delays a change by this much at most. */
 const POLL_EVERY_MS = 1_000;
 
@@ -62,10 +68,11 @@ export async function* watchEndpoints(
   signal: AbortSignal,
 ): AsyncGenerator<subscriptionV1.WatchResponse, void, undefined> {
   const { log, bell } = deps;
+  const revision = requireRevision(request.revision);
   let place: Place | undefined =
-    request.revision === 0n
+    revision === 0 || request.format !== WATCH_FORMAT
       ? undefined
-      : { revision: requireRevision(request.revision), eventId: request.eventId };
+      : { revision, eventId: request.eventId };
   while (!signal.aborted) {
     const rings = bell.rings();
     if (place === undefined) {
@@ -102,7 +109,7 @@ async function* sendSnapshot(
     for (const [index, endpoints] of parts.entries()) {
       const isLast = next === null && index === parts.length - 1;
       const chunk = { revision, eventId, first: first && index === 0, last: isLast, endpoints };
-      yield { message: { $case: 'snapshot', value: chunk } };
+      yield { message: { $case: 'snapshot', value: chunk }, format: WATCH_FORMAT };
     }
     if (next === null) {
       return place;
@@ -144,7 +151,7 @@ async function* sendChanges(
     const { revision, eventId } = isLast ? history.reached : place;
     const removedEndpointIds = isLast ? gone : [];
     const changes = { revision: BigInt(revision), eventId, endpoints, removedEndpointIds };
-    yield { message: { $case: 'changes', value: changes } };
+    yield { message: { $case: 'changes', value: changes }, format: WATCH_FORMAT };
   }
 }
 

@@ -40,7 +40,15 @@ async function liveThrough(copy: Copy): Promise<void> {
 
 /** Every other time what the time before gave is taken back. */
 function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointRequest> {
-  const updateMask = ['headers', 'rate_limit', 'timeout', 'max_in_flight'];
+  const updateMask = [
+    'headers',
+    'rate_limit',
+    'timeout',
+    'max_in_flight',
+    'circuit_failures',
+    'circuit_longest_wait',
+    'max_rows',
+  ];
   return number % 2 === 0
     ? { updateMask }
     : {
@@ -49,6 +57,7 @@ function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointReques
         timeout: { seconds: 0n, nanos: 200_000_000 },
         maxInFlight: number,
         circuitFailures: number,
+        maxRows: number + 10,
         circuitLongestWait: { seconds: BigInt(number), nanos: 0 },
       };
 }
@@ -60,7 +69,7 @@ test('endpoints made anew from their events equal what they were, and keep what 
   await subscriptions.pool.query(
     `update subscription.endpoint set url = url || '?', version = 99, renewed_at_revision = 0,
        header_names = '{x}', disabled_at_ms = 1, rate_limit_per_second = 1, timeout_ms = 1, max_in_flight = null,
-       circuit_failures = null, circuit_longest_wait_ms = 1`,
+       circuit_failures = null, circuit_longest_wait_ms = 1, max_rows = 1`,
   );
   await subscriptions.pool.query('delete from subscription.subscription');
   expect(await readModel()).not.toEqual(before);

@@ -87,6 +87,7 @@ interface Limits {
   readonly maxInFlight: number | undefined;
   readonly circuitFailures: number | undefined;
   readonly circuitLongestWait: Duration | undefined;
+  readonly maxRows: number | undefined;
 }
 
 function toLimits(endpoint: Endpoint): Limits {
@@ -98,5 +99,6 @@ function toLimits(endpoint: Endpoint): Limits {
     circuitFailures: endpoint.circuitFailures ?? undefined,
     circuitLongestWait:
       circuitLongestWaitMs === null ? undefined : writeDurationMs(circuitLongestWaitMs),
+    maxRows: endpoint.maxRows ?? undefined,
   };
 }

@@ -11,6 +11,7 @@ import { createKey } from '@billhook/secrets';
 import { useTestDatabase } from '@billhook/testing';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type { SubscriptionConfig } from '../config.ts';
+import { WATCH_FORMAT } from '../grpc/watch.ts';
 import { startSubscriptionService } from '../subscription-service.ts';
 
 type Client = GrpcClient<typeof subscriptionV1.SubscriptionServiceService>;
@@ -34,7 +35,7 @@ export interface Copy {
   rotate(endpointId: string, overlap?: Duration): Promise<subscriptionV1.RotateSecretResponse>;
   revision(): Promise<number>;
   /** Opens a watch; it ends with the test at the latest. */
-  watch(from?: { readonly revision: number; readonly eventId: string }): Watcher;
+  watch(from?: WatchedFrom): Watcher;
   stop(): Promise<void>;
 }
 
@@ -55,6 +56,13 @@ export interface Report {
 }
 
 export type ChangeName = 'pauseEndpoint' | 'resumeEndpoint' | 'enableEndpoint';
+
+/** Where a view stands, and in which format it was sent; in that of today unless it is given. */
+export interface WatchedFrom {
+  readonly revision: number;
+  readonly eventId: string;
+  readonly format?: number;
+}
 
 /** Takes the messages of a watch one by one, when the test asks for them. */
 export interface Watcher {
@@ -178,10 +186,10 @@ function toRegistered(answer: subscriptionV1.RegisterResponse): Registered {
 
 function openWatch(
   client: Client,
-  from: { readonly revision: number; readonly eventId: string },
+  { revision, eventId, format = WATCH_FORMAT }: WatchedFrom,
 ): Watcher {
   const closing = new AbortController();
-  const request = { revision: BigInt(from.revision), eventId: from.eventId };
+  const request = { revision: BigInt(revision), eventId, format };
   const messages = openStream(client.watch, request, { signal: closing.signal });
   const close = () => closing.abort();
   onTestFinished(close);

@@ -179,6 +179,7 @@ export class Simulation implements Surroundings {
         maxInFlight: undefined,
         circuitFailures: undefined,
         circuitLongestWaitMs: undefined,
+        maxRows: undefined,
       };
       this.changeEndpoint(endpointId, { state: 'active', ...unlimited });
     }

@@ -1,5 +1,5 @@
 import type { Effect, Now } from '../../effect.ts';
-import { isCallable, sendLimit, type Endpoint } from '../../endpoint.ts';
+import { isCallable, sendLimit, sendsPerSecond, type Endpoint } from '../../endpoint.ts';
 import type { EngineLimits } from '../../limits.ts';
 import { sendableAtMs } from '../../rate-limit.ts';
 import { PART_OF } from '../../speed.ts';
@@ -127,7 +127,7 @@ function couldSend(state: EngineState, endpoint: Endpoint, now: Now): boolean {
   const { limits } = state.options;
   const { view, rate, inFlight, tenant } = endpoint;
   if (inFlight >= sendLimit(endpoint)) return false;
-  const perSecond = view?.rateLimitPerSecond;
+  const perSecond = sendsPerSecond(endpoint, limits);
   if (perSecond !== undefined && sendableAtMs(rate, perSecond) > now.monotonicMs) return false;
   const origin = state.origins.get(view?.origin ?? '');
   if ((origin?.inFlight ?? 0) >= limits.maxInFlightPerOrigin) return false;

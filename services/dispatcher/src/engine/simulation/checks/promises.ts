@@ -5,7 +5,7 @@ import { RETRY_SCHEDULE_MS } from '../processes/process.ts';
 import { deliveryKey, type StoredLane } from '../servers/store.ts';
 import type { Surroundings } from '../surroundings.ts';
 
-/** Checks what is promised (guarantees.md) with what nobody in the simulation knows: all of it. */
+/** Checks what is promised with what nobody in the simulation knows: all of it. */
 export class Promises {
   private readonly around: Surroundings;
   private readonly mostAttempts: number;

@@ -55,7 +55,7 @@ export const SMALL_LIMITS: EngineLimits = {
   maxBlockedPairsInAll: 10,
   maxRowsPerEndpointLane: 6,
   maxRowsPerLane: 14,
-  refillAtRows: 3,
+  refillAtPart: 0.5,
   maxRefillEvents: 5,
   maxRefillRows: 6,
   maxRefillEndpoints: 2,

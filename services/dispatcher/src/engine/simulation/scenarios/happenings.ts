@@ -23,6 +23,7 @@ export type Change =
       readonly maxInFlight?: number;
       readonly circuitFailures?: number;
       readonly circuitLongestWaitMs?: number;
+      readonly maxRows?: number;
     };
 
 /** Something that is done to processes or lanes. Processes are numbered by their places. */
@@ -151,12 +152,13 @@ function change(world: Simulation, happening: Change): void {
       return world.changeEndpoint(endpointId, { url: `${origin}/${endpointId}`, origin });
     }
     case 'limit': {
-      const { perSecond, maxInFlight, circuitFailures, circuitLongestWaitMs } = happening;
+      const { perSecond, maxInFlight, circuitFailures, circuitLongestWaitMs, maxRows } = happening;
       return world.changeEndpoint(endpointId, {
         rateLimitPerSecond: perSecond,
         maxInFlight,
         circuitFailures,
         circuitLongestWaitMs,
+        maxRows,
       });
     }
   }

@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES } from '../checks/bounds.ts';
+import { MAX_BODY_BYTES, MOST_OWN_ROWS } from '../checks/bounds.ts';
 import type { EngineLimits } from '../../limits.ts';
 import { createRandom } from '../random.ts';
 import { EVERY_EVENT } from '../servers/endpoint-set.ts';
@@ -68,7 +68,7 @@ const THROTTLED_LIMITS: Partial<EngineLimits> = {
   minQueued: 5,
   maxRowsPerEndpointLane: 60,
   maxRowsPerLane: 150,
-  refillAtRows: 20,
+  refillAtPart: 0.3,
 };
 const MOST_HAPPENINGS = 150;
 
@@ -189,15 +189,16 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
     { maxInFlightPerEndpoint: 2 },
+    { rateLimitPerSecond: 50 },
     { maxReady: 1 },
     { maxBlockedPairs: 1 },
     { maxBlockedPairsInAll: 3 },
     { maxBlockedPairs: 50, maxBlockedPairsInAll: 30 },
     { maxBlockedPairs: 50, maxRowsPerEndpointLane: 60, maxRowsPerLane: 150 },
 
-    { maxRowsPerEndpointLane: 2, refillAtRows: 0 },
+    { maxRowsPerEndpointLane: 2, refillAtPart: 0 },
     { maxRowsPerLane: 5 },
-    { refillAtRows: 6 },
+    { refillAtPart: 1 },
     { maxRefillEvents: 2, maxRefillRows: 2 },
     { maxRefillEvents: 30, maxRefillRows: 20 },
     { maxRefillEndpoints: 4, maxRefills: 3 },
@@ -313,7 +314,8 @@ function happeningOf(kind: HappeningKind, { draw, setup, endpoints }: Drawn): Ha
         { circuitFailures: 3, circuitLongestWaitMs: 500 },
         { circuitLongestWaitMs: 2_000 },
       ]);
-      return { kind, endpointId: endpoints.pick(), ...rate, ...most, ...circuit };
+      const rows = draw.from([{}, { maxRows: 2 }, { maxRows: MOST_OWN_ROWS }]);
+      return { kind, endpointId: endpoints.pick(), ...rate, ...most, ...circuit, ...rows };
     }
     case 'crash':
     case 'stop':

@@ -417,8 +417,9 @@ export interface EndpointStatus {
    */
   readonly requestedRetryCount: number;
   /**
-   * How many events that are: those of all tenants in the lanes where it has a cursor. Of these it gets
-   * what its subscriptions match when their turn comes.
+   * Among so many events is what waits beyond `waiting_count`, to two digits, rounded up: those in the
+   * lanes where it has a cursor, of all tenants, that were passed and not read for it. It gets what its
+   * subscriptions match when their turn comes.
    */
   readonly unreadEventCount: bigint;
 }
@@ -2029,9 +2030,10 @@ export const DeliveryServiceService = {
     responseDeserialize: (value: Buffer): ListDeliveriesResponse => ListDeliveriesResponse.decode(value),
   },
   /**
-   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
-   * error says. `GetEndpointStatus` counts the events among which they are.
+   * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
+   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * events among which they are.
    */
   getDelivery: {
     path: "/billhook.delivery.v1.DeliveryService/GetDelivery" as const,
@@ -2102,9 +2104,10 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
   /** Reads deliveries, newest events first within an endpoint. */
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
   /**
-   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
-   * error says. `GetEndpointStatus` counts the events among which they are.
+   * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
+   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * events among which they are.
    */
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
   /**
@@ -2144,9 +2147,10 @@ export interface DeliveryServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListDeliveriesResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reads one delivery with its attempts. Of an endpoint with a long backlog, those behind its first
-   * thousand rows in a lane are not known yet: they are not found until their turn comes, which the
-   * error says. `GetEndpointStatus` counts the events among which they are.
+   * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
+   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * events among which they are.
    */
   getDelivery(
     request: GetDeliveryRequest,

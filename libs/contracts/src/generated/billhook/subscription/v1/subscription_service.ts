@@ -104,7 +104,7 @@ export interface Endpoint {
   readonly updateTime:
     | Timestamp
     | undefined;
-  /** Deliveries per second; absent: no limit of its own. */
+  /** Deliveries per second; absent: that of every endpoint, if there is one. */
   readonly rateLimit?:
     | number
     | undefined;
@@ -130,8 +130,15 @@ export interface Endpoint {
   readonly circuitFailures?:
     | number
     | undefined;
-  /** The longest wait between two probes while its circuit is open; absent: that of every endpoint. */
-  readonly circuitLongestWait: Duration | undefined;
+  /**
+   * The longest wait between two probes while its circuit is open, give or take a tenth; absent: that of
+   * every endpoint.
+   */
+  readonly circuitLongestWait:
+    | Duration
+    | undefined;
+  /** Deliveries to it that wait as rows in a lane; absent: as many as of every endpoint. */
+  readonly maxRows?: number | undefined;
 }
 
 /** Of the events of this name, an endpoint gets those that meet the filter. */
@@ -252,8 +259,8 @@ export interface UpdateEndpointRequest {
     | undefined;
   /**
    * `url`, `description`, `headers`, `rate_limit`, `timeout`, `max_in_flight`, `circuit_failures`,
-   * `circuit_longest_wait`, or `*` for all of them. What it names and the request lacks is cleared.
-   * Without a mask the populated fields are updated.
+   * `circuit_longest_wait`, `max_rows`, or `*` for all of them. What it names and the request lacks is
+   * cleared. Without a mask the populated fields are updated.
    */
   readonly updateMask:
     | readonly string[]
@@ -280,10 +287,17 @@ export interface UpdateEndpointRequest {
     | number
     | undefined;
   /**
-   * The longest wait between two probes while its circuit is open, in whole milliseconds from 100 ms
-   * to 1 hour.
+   * The longest wait between two probes while its circuit is open, give or take a tenth, in whole
+   * milliseconds from 100 ms to 1 hour.
    */
-  readonly circuitLongestWait: Duration | undefined;
+  readonly circuitLongestWait:
+    | Duration
+    | undefined;
+  /**
+   * Deliveries to it that wait as rows in a lane, from 10 to 100,000. What waits beyond them stays in the
+   * event log alone, and is listed once its turn comes.
+   */
+  readonly maxRows?: number | undefined;
 }
 
 export interface UpdateEndpointResponse {
@@ -348,13 +362,20 @@ export interface WatchRequest {
    * is gone: the answer is then a new snapshot.
    */
   readonly eventId: string;
+  /**
+   * The `format` of the last message that the view was made of. A view of another one lacks what this
+   * copy says of endpoints, or the copy before did not say: the answer is then a new snapshot, too.
+   */
+  readonly format: number;
 }
 
 export interface WatchResponse {
-  readonly message: { readonly $case: "snapshot"; readonly value: SnapshotChunk } | {
-    readonly $case: "changes";
-    readonly value: EndpointChanges;
-  } | undefined;
+  readonly message:
+    | { readonly $case: "snapshot"; readonly value: SnapshotChunk }
+    | { readonly $case: "changes"; readonly value: EndpointChanges }
+    | undefined;
+  /** Grows when `WatchedEndpoint` gets further fields. */
+  readonly format: number;
 }
 
 /** A part of the whole set. A chunk that is `first` starts a new view. */
@@ -399,6 +420,7 @@ export interface WatchedEndpoint {
   readonly renewTime: Timestamp | undefined;
   readonly circuitFailures?: number | undefined;
   readonly circuitLongestWait: Duration | undefined;
+  readonly maxRows?: number | undefined;
 }
 
 export interface WatchedSubscription {
@@ -459,6 +481,7 @@ function createBaseEndpoint(): Endpoint {
     paused: false,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
+    maxRows: undefined,
   };
 }
 
@@ -514,6 +537,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(138).fork()).join();
+    }
+    if (message.maxRows !== undefined) {
+      writer.uint32(144).int32(message.maxRows);
     }
     return writer;
   },
@@ -667,6 +693,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.maxRows = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -711,6 +745,7 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
+    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
@@ -1668,6 +1703,7 @@ function createBaseUpdateEndpointRequest(): UpdateEndpointRequest {
     maxInFlight: undefined,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
+    maxRows: undefined,
   };
 }
 
@@ -1702,6 +1738,9 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(82).fork()).join();
+    }
+    if (message.maxRows !== undefined) {
+      writer.uint32(88).int32(message.maxRows);
     }
     return writer;
   },
@@ -1799,6 +1838,14 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.maxRows = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1830,6 +1877,7 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
+    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
@@ -2481,7 +2529,7 @@ export const GetRevisionResponse: MessageFns<GetRevisionResponse> = {
 };
 
 function createBaseWatchRequest(): WatchRequest {
-  return { revision: 0n, eventId: "" };
+  return { revision: 0n, eventId: "", format: 0 };
 }
 
 export const WatchRequest: MessageFns<WatchRequest> = {
@@ -2494,6 +2542,9 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     }
     if (message.eventId !== "") {
       writer.uint32(18).string(message.eventId);
+    }
+    if (message.format !== 0) {
+      writer.uint32(24).int32(message.format);
     }
     return writer;
   },
@@ -2527,6 +2578,14 @@ export const WatchRequest: MessageFns<WatchRequest> = {
             message.eventId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.format = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2546,12 +2605,13 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     const message = createBaseWatchRequest() as any;
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.eventId = object.eventId ?? "";
+    message.format = object.format ?? 0;
     return message;
   },
 };
 
 function createBaseWatchResponse(): WatchResponse {
-  return { message: undefined };
+  return { message: undefined, format: 0 };
 }
 
 export const WatchResponse: MessageFns<WatchResponse> = {
@@ -2563,6 +2623,9 @@ export const WatchResponse: MessageFns<WatchResponse> = {
       case "changes":
         EndpointChanges.encode(message.message.value, writer.uint32(18).fork()).join();
         break;
+    }
+    if (message.format !== 0) {
+      writer.uint32(24).int32(message.format);
     }
     return writer;
   },
@@ -2596,6 +2659,14 @@ export const WatchResponse: MessageFns<WatchResponse> = {
             message.message = { $case: "changes", value: EndpointChanges.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.format = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2627,6 +2698,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
         break;
       }
     }
+    message.format = object.format ?? 0;
     return message;
   },
 };
@@ -2846,6 +2918,7 @@ function createBaseWatchedEndpoint(): WatchedEndpoint {
     renewTime: undefined,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
+    maxRows: undefined,
   };
 }
 
@@ -2889,6 +2962,9 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(106).fork()).join();
+    }
+    if (message.maxRows !== undefined) {
+      writer.uint32(112).int32(message.maxRows);
     }
     return writer;
   },
@@ -3010,6 +3086,14 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.maxRows = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3046,6 +3130,7 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
+    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
