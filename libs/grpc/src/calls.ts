@@ -145,6 +145,9 @@ function readContext(call: AnyCall, signal: AbortSignal): CallContext {
   };
 }
 
+/** A timer of Node runs on another clock than the wall's, and may be a little ahead of it. */
+const TIMER_AHEAD_MS = 5;
+
 /** grpc-js says `cancelled` when the caller is gone, when the deadline is past, and after the end. */
 function abortWithCall(call: AnyCall): {
   readonly abort: AbortController;
@@ -152,7 +155,7 @@ function abortWithCall(call: AnyCall): {
 } {
   const abort = new AbortController();
   const onCancelled = () => {
-    const late = Date.now() >= Number(call.getDeadline());
+    const late = Date.now() + TIMER_AHEAD_MS >= Number(call.getDeadline());
     abort.abort(late ? deadlineError() : undefined);
   };
   call.on('cancelled', onCancelled);

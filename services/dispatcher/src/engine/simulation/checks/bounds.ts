@@ -127,9 +127,11 @@ export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): vo
     const most = Math.max(maxRowsPerEndpointLane, MOST_OWN_ROWS, maxBlockedPairs);
     within(`rows of ${endpointId}`, rows.length, most + extra);
   }
-  // Of each endpoint as many may be known without it lagging.
+  // Of each endpoint so many pairs may be known without it lagging, each with as many rows as its invoice has
+  // events: an endpoint that works has these, however many rows others have.
+  const pairs = new Set(usual.map(({ endpointId, event }) => `${endpointId} ${event.invoiceId}`));
   const known = byEndpoint.size * (limits.maxBlockedPairs + extra);
-  within('rows of the lane', usual.length, limits.maxRowsPerLane + known);
+  within('pairs with rows of the lane', pairs.size, limits.maxRowsPerLane + known);
 }
 
 /** Checks that only few rows are listed, so that memory holds few pairs. */

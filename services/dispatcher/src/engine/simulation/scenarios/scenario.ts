@@ -62,7 +62,7 @@ const LEFT_OUT_RATE = 0.5;
 const APPEND_SHARE = 0.5;
 const TWEAK_RATE = 0.15;
 /** In this share of scenarios most endpoints may get little, and have long backlogs. */
-const THROTTLED_RATE = 0.15;
+const THROTTLED_RATE = 0.3;
 const THROTTLED_PER_SECOND = 0.5;
 const THROTTLED_LIMITS: Partial<EngineLimits> = {
   minQueued: 5,
@@ -189,7 +189,7 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { recordAtAttempts: 3 },
     { maxInFlight: 3, maxInFlightPerOrigin: 2 },
     { maxInFlightPerEndpoint: 2 },
-    { rateLimitPerSecond: 50 },
+    { rateLimitPerSecond: 15 },
     { maxReady: 1 },
     { maxBlockedPairs: 1 },
     { maxBlockedPairsInAll: 3 },
