@@ -32,7 +32,7 @@ describe('what is sent', () => {
     const { promise, resolve } = Promise.withResolvers();
     const request = { target: createTarget(url), headers: [], body: BODY, mayBegin: () => false };
     sender.send(request, resolve);
-    expect(await promise).toMatchObject({ kind: 'unreachable', detail: 'not sent (NOT_SENT)' });
+    expect(await promise).toMatchObject({ detail: 'not sent (NOT_SENT)', notSent: true });
     expect(requests).toHaveLength(0);
     expect((await post(sender, url)).kind).toBe('delivered');
   });
