@@ -98,7 +98,10 @@ test('every log line and metric that the operations name is in the code', () => 
     .filter((file) => !file.includes('.test.') && !file.includes('.fixture.'))
     .map(read)
     .join('\n');
-  const prose = read('docs/operations.md').replaceAll(/^```[^]*?^```/gm, '');
+  const prose = ['docs/operations.md', 'docs/recovery.md']
+    .map(read)
+    .join('\n')
+    .replaceAll(/^```[^]*?^```/gm, '');
   const quoted = [...prose.matchAll(/`([^`]+)`/g)].map(([, text = '']) => {
     return text.replaceAll(/\s+/g, ' ');
   });

@@ -152,12 +152,12 @@ const table = {
   ),
   maxRowsPerEndpoint: required(
     'BILLHOOK_MAX_ROWS_PER_ENDPOINT',
-    integer({ min: 10, max: 100_000 }),
+    integer({ min: 100, max: 10_000 }),
     {
       default: '1000',
       meaning:
-        'how many deliveries to one endpoint wait as rows in a lane; ' +
-        'what waits beyond them stays in the event log alone',
+        'with so many deliveries to one endpoint that wait as rows in a lane, what is new for it there ' +
+        'stays in the event log alone, until half of them are gone',
     },
   ),
   rateLimitPerEndpoint: optional(
@@ -165,7 +165,8 @@ const table = {
     decimal({ min: 0.001, max: 10_000 }),
     {
       default: 'none',
-      meaning: 'deliveries per second at most to an endpoint that has no `rate_limit` of its own',
+      meaning:
+        'deliveries per second at most, of each dispatcher process, to an endpoint that has no `rate_limit` of its own',
     },
   ),
   circuitFailures: required('BILLHOOK_CIRCUIT_FAILURES', integer({ min: 1, max: 1_000_000 }), {
@@ -174,7 +175,7 @@ const table = {
   }),
   circuitLongestWaitMs: required('BILLHOOK_CIRCUIT_LONGEST_WAIT', anyDuration, {
     default: '60s',
-    meaning: 'the longest wait between two such probes; the first one is 1s',
+    meaning: 'the longest wait between two such probes, give or take a tenth; the first one is 1s',
   }),
   disableAfterMs: required('BILLHOOK_DISABLE_AFTER', anyDuration, {
     default: '5d',

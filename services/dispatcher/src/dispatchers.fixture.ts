@@ -53,7 +53,7 @@ export interface Dispatchers {
 export interface EndpointSettings extends Partial<
   Pick<
     subscriptionV1.WatchedEndpoint,
-    'timeout' | 'maxInFlight' | 'circuitFailures' | 'circuitLongestWait' | 'maxRows'
+    'timeout' | 'maxInFlight' | 'circuitFailures' | 'circuitLongestWait'
   >
 > {
   readonly headers?: readonly EndpointHeader[];

@@ -44,7 +44,7 @@ function showSpread({ median, min, max }: Spread): string {
 /** The figure, and between what it lies but for luck. */
 function showEstimate({ value, from, to }: Estimate): string {
   if (Number.isNaN(value)) return showNumber(value);
-  return `${showNumber(value)}, 95 %: ${showNumber(from)}, ${showNumber(to)}`;
+  return `${showNumber(value)} (95 %: ${showNumber(from)} to ${showNumber(to)})`;
 }
 
 /** As many digits as say something. */

@@ -5,7 +5,7 @@ import type { LaneLeases } from '@billhook/lane-leases';
 import type { Pool } from '@billhook/postgres';
 import type { Log } from '@billhook/runtime';
 
-import type { AttemptOutcome, Delivery } from '../engine/delivery.ts';
+import { isNotSent, type AttemptOutcome, type Delivery } from '../engine/delivery.ts';
 import type { Claim, Effect, Refill, RowSearch } from '../engine/effect.ts';
 import type { Recording } from '../engine/recording.ts';
 import type { DeliveryMetrics } from '../metrics/delivery-metrics.ts';
@@ -58,7 +58,9 @@ export function createEffects(
   function send(delivery: Delivery): void {
     sender.send(delivery, (outcome) => {
       metrics.attempted(delivery, outcome);
-      deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
+      if (!isNotSent(outcome)) {
+        deps.health.note(delivery.endpointLane.endpoint.id, outcome.kind === 'delivered');
+      }
       if (outcome.kind !== 'delivered') logFailure(log, delivery, outcome);
       // At once: what is sent to the same receiver now goes over the connection that was just left,
       // before undici takes it for an idle one, which costs another two rounds of the event loop.

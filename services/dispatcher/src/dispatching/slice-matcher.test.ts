@@ -66,7 +66,8 @@ describe('slices', () => {
     const { loop, matchAll, matched } = start({ eventTakesMs: 4, maxHeld: 0 });
     await matchAll(slices(), signal);
     expect(readPositions(loop)).toEqual([0, 0, 0]);
-    expect(matched.length).toBeLessThan(5);
+    // What one turn matches of a lane, and less before: on a busy machine the last lane may have a turn alone.
+    expect(matched.length).toBeLessThan(2 * LANES.length);
   });
 
   test('are left when the signal aborts', async () => {

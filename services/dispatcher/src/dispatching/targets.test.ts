@@ -22,7 +22,6 @@ function endpointWith(changes: Partial<WatchedEndpoint>): WatchedEndpoint {
     maxInFlight: undefined,
     circuitFailures: undefined,
     circuitLongestWaitMs: undefined,
-    maxRows: undefined,
     renewedAtMs: 0,
     ...changes,
   };

@@ -2,7 +2,7 @@ import { afterFailure, afterWait, afterWorking } from './circuit.ts';
 import { unclaim } from './claiming.ts';
 import { adaptLimit } from './concurrency-limit.ts';
 import { refillSoon } from './cursors.ts';
-import type { AttemptOutcome } from './delivery.ts';
+import { isNotSent, type AttemptOutcome } from './delivery.ts';
 import type { Now } from './effect.ts';
 import { circuitRules, isSound, type Endpoint } from './endpoint.ts';
 import { hasUnwritten } from './lane-window.ts';
@@ -55,7 +55,7 @@ export function learn(
 ): void {
   const { limits } = state.options;
   if (now.monotonicMs - outcome.durationMs < endpoint.addressedAtMs) return;
-  if (outcome.kind === 'unreachable' && outcome.notSent === true) return;
+  if (isNotSent(outcome)) return;
   const sample = {
     isOverload: isOverload(outcome),
     isGood: outcome.kind === 'delivered',

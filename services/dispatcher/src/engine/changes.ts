@@ -20,11 +20,12 @@ export function takeChanges(state: EngineState, endpointIds: readonly string[], 
     const endpoint = state.endpoints.get(endpointId);
     if (endpoint === undefined) continue;
     const before = endpoint.view;
+    const wasActive = isActive(endpoint);
+    endpoint.gone = false;
     endpoint.view = state.options.view(endpointId);
     if (before?.url !== endpoint.view?.url) beginAfresh(state, endpoint, now);
-    else if (before?.state !== 'active') probeAtOnce(endpoint);
+    else if (!wasActive) probeAtOnce(endpoint);
     else probeInTime(state, endpoint, now);
-    endpoint.gone = false;
     changed.add(endpoint);
   }
   if (changed.size === 0) return;

@@ -1,5 +1,4 @@
 import type { Cursor, EndpointLane } from './endpoint-lane.ts';
-import { rowLimit } from './endpoint.ts';
 import { findEndpointLane, type EngineState } from './state.ts';
 
 /**
@@ -10,10 +9,10 @@ const ROWS_ABOVE_SHARE = 0.1;
 
 /** Says whether a lagging endpoint has so many rows in a lane that no further ones are made. */
 export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): boolean {
-  const { limits } = state.options;
-  const { mode, rowCount, window, endpoint } = endpointLane;
+  const { maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
+  const { mode, rowCount, window } = endpointLane;
   if (mode !== 'lagging') return false;
-  return rowCount >= rowLimit(endpoint, limits) || window.rowTotal >= limits.maxRowsPerLane;
+  return rowCount >= maxRowsPerEndpointLane || window.rowTotal >= maxRowsPerLane;
 }
 
 /** Whether a dead delivery may become a row again: not where its lane, or its endpoint there, has all it may. */
@@ -31,10 +30,8 @@ export function roomToRevive(
   if (window === undefined) return 'some';
   // A lane that is full of the rows of others is no reason to let nobody retry anything.
   if (window.rowTotal >= mostRows(state)) return 'full_lane';
-  const endpointLane = findEndpointLane(state, endpointId, window);
-  if (endpointLane === undefined) return 'some';
-  const most = rowLimit(endpointLane.endpoint, state.options.limits);
-  return endpointLane.rowCount < most ? 'some' : 'full_endpoint';
+  const rowCount = findEndpointLane(state, endpointId, window)?.rowCount ?? 0;
+  return rowCount < state.options.limits.maxRowsPerEndpointLane ? 'some' : 'full_endpoint';
 }
 
 /** How many rows a lane has at most, with those above what it may have. */

@@ -53,6 +53,11 @@ export interface LogEvent {
 export type DeliveryState =
   'queued' | 'in_flight' | 'waiting' | 'failed' | 'deferred' | 'parked' | 'settled';
 
+/** Nothing of it reached the receiver, or could have: it says nothing of it. */
+export function isNotSent(outcome: AttemptOutcome): boolean {
+  return outcome.kind === 'unreachable' && outcome.notSent === true;
+}
+
 /** It waits behind an earlier one of its pair. */
 export function waitInTurn(delivery: Delivery): void {
   delivery.state = 'waiting';

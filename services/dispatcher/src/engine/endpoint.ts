@@ -27,8 +27,6 @@ export interface EndpointView {
   readonly circuitFailures?: number | undefined;
   /** Probes of its open circuit are no further apart. */
   readonly circuitLongestWaitMs?: number | undefined;
-  /** So many deliveries to it wait as rows in a lane. */
-  readonly maxRows?: number | undefined;
 }
 
 /** An endpoint that has something to send, or had. */
@@ -136,11 +134,6 @@ export function isSound(endpoint: Endpoint): boolean {
 export function sendLimit({ circuit, concurrency, view }: Endpoint): number {
   if (circuit.state !== 'closed') return 1;
   return Math.min(Math.floor(concurrency.current), view?.maxInFlight ?? Infinity);
-}
-
-/** How many rows of it a lane may have: as it says itself, else as all others. */
-export function rowLimit({ view }: Endpoint, limits: EngineLimits): number {
-  return view?.maxRows ?? limits.maxRowsPerEndpointLane;
 }
 
 /** How many sends to it may begin in a second: as it says itself, else as all others; undefined: any number. */

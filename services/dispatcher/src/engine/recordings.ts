@@ -3,7 +3,7 @@ import { refillSoon, setRowCount } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Now, OwnerRequest } from './effect.ts';
 import { removeClaimed, stopLagging, type EndpointLane } from './endpoint-lane.ts';
-import { isSound, rowLimit } from './endpoint.ts';
+import { isSound } from './endpoint.ts';
 import { endpointsToExpire } from './expiring.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
@@ -88,10 +88,9 @@ function forget(state: EngineState, delivery: Delivery, now: Now): void {
 }
 
 /** Says whether more rows of an endpoint in a lane are blocked, or waiting, than are to be known. */
-function hasManyRows(state: EngineState, endpointLane: EndpointLane): boolean {
-  const { blockedPairs, rowCount, endpoint } = endpointLane;
-  const { limits } = state.options;
-  const hasMany = blockedPairs > limits.maxBlockedPairs || rowCount >= rowLimit(endpoint, limits);
+function hasManyRows(state: EngineState, { blockedPairs, rowCount }: EndpointLane): boolean {
+  const { maxBlockedPairs, maxRowsPerEndpointLane } = state.options.limits;
+  const hasMany = blockedPairs > maxBlockedPairs || rowCount >= maxRowsPerEndpointLane;
   return hasMany || (blockedPairs > 0 && blockedPairsLeft(state) < 0);
 }
 

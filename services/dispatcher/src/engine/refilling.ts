@@ -2,7 +2,7 @@ import { mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import { isCallable, rowLimit } from './endpoint.ts';
+import { isCallable } from './endpoint.ts';
 import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
 import { createDelivery, type MatchedEvent } from './matching.ts';
 import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from './state.ts';
@@ -74,10 +74,9 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
 
 function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
   const { rowCount, window, endpoint } = endpointLane;
-  const { limits } = state.options;
-  const { refillAtPart, maxRowsPerLane } = limits;
+  const { refillAtPart, maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
   if (window.phase !== 'owned' || !isCallable(endpoint)) return false;
-  const isLow = rowCount <= refillAtPart * rowLimit(endpoint, limits);
+  const isLow = rowCount <= refillAtPart * maxRowsPerEndpointLane;
   return isLow && (window.rowTotal < maxRowsPerLane || rowCount === 0);
 }
 

@@ -45,9 +45,9 @@ export async function getEndpointStatus(
   };
 }
 
-/** To two digits: how many events others have is nothing that a tenant can count. */
+/** To two digits, and in tens: how many events others have is nothing that a tenant can count. */
 function roundUp(count: number): number {
-  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, count))) - 1);
+  const unit = 10 ** Math.max(1, Math.floor(Math.log10(Math.max(1, count))) - 1);
   return Math.ceil(count / unit) * unit;
 }
 

@@ -40,7 +40,6 @@ describe('the view of the subscriptions', () => {
     ['time-out', { timeout: { seconds: 2n, nanos: 0 } }],
     ['limit of what is under way', { maxInFlight: 2 }],
     ['threshold of the circuit', { circuitFailures: 2 }],
-    ['bound of rows', { maxRows: 20 }],
     ['longest wait of the circuit', { circuitLongestWait: { seconds: 2n, nanos: 0 } }],
   ])('sees in another snapshot that the %s changed', (_name, settings) => {
     const view = createSubscriptionView();
@@ -62,7 +61,6 @@ describe('the view of the subscriptions', () => {
       rateLimit: 0.5,
       timeout,
       maxInFlight: 3,
-      maxRows: 20,
       encryptedHeaders,
       ...circuit,
     };
@@ -74,7 +72,6 @@ describe('the view of the subscriptions', () => {
       maxInFlight: undefined,
       circuitFailures: undefined,
       circuitLongestWaitMs: undefined,
-      maxRows: undefined,
     });
     expect(view.endpoint('ep_2')).toMatchObject({
       encryptedHeaders,
@@ -83,7 +80,6 @@ describe('the view of the subscriptions', () => {
       maxInFlight: 3,
       circuitFailures: 4,
       circuitLongestWaitMs: 5_000,
-      maxRows: 20,
     });
   });
 

@@ -146,6 +146,5 @@ function fingerprint(endpoint: WatchedEndpoint): string {
     endpoint.maxInFlight,
     endpoint.circuitFailures,
     endpoint.circuitLongestWaitMs,
-    endpoint.maxRows,
   ]);
 }

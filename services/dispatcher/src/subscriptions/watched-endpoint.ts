@@ -26,8 +26,6 @@ export interface WatchedEndpoint {
   readonly circuitFailures: number | undefined;
   /** The longest wait between two probes while its circuit is open. */
   readonly circuitLongestWaitMs: number | undefined;
-  /** Deliveries to it that wait as rows in a lane. */
-  readonly maxRows: number | undefined;
   /** When it was made, enabled, resumed or got its URL: failures before that do not count. 0: not known. */
   readonly renewedAtMs: number;
 }
@@ -93,7 +91,6 @@ export function parseEndpoint(
       message.circuitLongestWait,
       `the longest wait of ${endpointId}`,
     ),
-    maxRows: message.maxRows,
     // A subscription service of the version before does not say.
     renewedAtMs: message.renewTime === undefined ? 0 : toMilliseconds(message.renewTime),
   };

@@ -186,7 +186,6 @@ const PLAIN_FIELDS = [
   'maxInFlight',
   'circuitFailures',
   'circuitLongestWaitMs',
-  'maxRows',
 ] as const;
 
 /** What is asked for beside headers, without what is so already. */

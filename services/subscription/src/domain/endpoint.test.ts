@@ -56,7 +56,6 @@ describe('the history of an endpoint', () => {
       maxInFlight: null,
       circuitFailures: null,
       circuitLongestWaitMs: null,
-      maxRows: null,
       paused: false,
       disabled: null,
       subscriptions: [{ event: 'a', registeredAtMs: 5, filter: null }],
@@ -218,7 +217,7 @@ describe('changing an endpoint', () => {
   });
 
   test('an update gives limits and headers, and takes them back', () => {
-    const more = { circuitFailures: 4, circuitLongestWaitMs: 5_000, maxRows: 20 };
+    const more = { circuitFailures: 4, circuitLongestWaitMs: 5_000 };
     const given = { rateLimitPerSecond: 0.5, timeoutMs: 2_000, maxInFlight: 3, ...more };
     const headers = [{ name: 'authorization', value: 'Bearer x' }];
     expect(decideOn(active, { kind: 'update', changes: { ...given, headers } })).toEqual([
@@ -233,7 +232,6 @@ describe('changing an endpoint', () => {
       maxInFlight: null,
       circuitFailures: null,
       circuitLongestWaitMs: null,
-      maxRows: null,
     };
     expect(decideOn(limited, { kind: 'update', changes: taken })).toEqual([
       { type: 'endpoint_updated', changes: taken },
@@ -318,7 +316,6 @@ const commands: fc.Arbitrary<EndpointCommand> = fc.oneof(
         maxInFlight: fc.constantFrom(null, 1),
         circuitFailures: fc.constantFrom(null, 1),
         circuitLongestWaitMs: fc.constantFrom(null, 100),
-        maxRows: fc.constantFrom(null, 10),
       },
       { requiredKeys: [] },
     ),

@@ -33,7 +33,6 @@ export interface EndpointChanges {
   readonly maxInFlight?: number | null;
   readonly circuitFailures?: number | null;
   readonly circuitLongestWaitMs?: number | null;
-  readonly maxRows?: number | null;
 }
 
 /** Whose endpoint, and which. */
@@ -67,8 +66,6 @@ export interface Endpoint extends EndpointKey {
   readonly circuitFailures: number | null;
   /** The longest wait between two probes while its circuit is open. */
   readonly circuitLongestWaitMs: number | null;
-  /** Deliveries to it that wait as rows in a lane. */
-  readonly maxRows: number | null;
   readonly paused: boolean;
   /** `null`: it is not. */
   readonly disabled: Disabling | null;
@@ -175,7 +172,6 @@ function created(change: RecordedChange, url: string): Endpoint {
     maxInFlight: null,
     circuitFailures: null,
     circuitLongestWaitMs: null,
-    maxRows: null,
     paused: false,
     disabled: null,
     subscriptions: [],

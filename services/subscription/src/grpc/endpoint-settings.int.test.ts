@@ -12,7 +12,6 @@ const limits = {
   maxInFlight: 7,
   circuitFailures: 3,
   circuitLongestWait: { seconds: 5n, nanos: 0 },
-  maxRows: 20,
 };
 const noLimits = {
   rateLimit: undefined,
@@ -20,7 +19,6 @@ const noLimits = {
   maxInFlight: undefined,
   circuitFailures: undefined,
   circuitLongestWait: undefined,
-  maxRows: undefined,
 };
 const LIMIT_PATHS = [
   'rate_limit',
@@ -28,7 +26,6 @@ const LIMIT_PATHS = [
   'max_in_flight',
   'circuit_failures',
   'circuit_longest_wait',
-  'max_rows',
 ];
 
 async function registerOne(copy: Copy, path: string): Promise<string> {
@@ -90,8 +87,6 @@ describe('the limits of an endpoint', () => {
     [{ maxInFlight: 1_001 }, 'max_in_flight MAX_IN_FLIGHT_INVALID'],
     [{ circuitFailures: 0 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
     [{ circuitFailures: 1_000_001 }, 'circuit_failures CIRCUIT_FAILURES_INVALID'],
-    [{ maxRows: 9 }, 'max_rows MAX_ROWS_INVALID'],
-    [{ maxRows: 100_001 }, 'max_rows MAX_ROWS_INVALID'],
     [
       { circuitLongestWait: { seconds: 0n, nanos: 0 } },
       'circuit_longest_wait CIRCUIT_LONGEST_WAIT_INVALID',

@@ -13,7 +13,6 @@ const MIN_TIMEOUT_MS = 100;
 const MAX_IN_FLIGHT = 1_000;
 const MAX_CIRCUIT_FAILURES = 1_000_000;
 const CIRCUIT_WAIT_MS = { min: 100, max: 3_600_000 };
-const ROWS = { min: 10, max: 100_000 };
 
 const UPDATABLE_PATHS = [
   'url',
@@ -24,7 +23,6 @@ const UPDATABLE_PATHS = [
   'max_in_flight',
   'circuit_failures',
   'circuit_longest_wait',
-  'max_rows',
 ] as const;
 
 type UpdatablePath = (typeof UPDATABLE_PATHS)[number];
@@ -47,7 +45,7 @@ export function readUpdate(
   limits: { readonly maxTimeoutMs: number },
 ): RequestedUpdate {
   const { description = '', headers, rateLimit, timeout, maxInFlight } = request;
-  const { circuitFailures, circuitLongestWait, maxRows } = request;
+  const { circuitFailures, circuitLongestWait } = request;
   const named = new Set(readMask(request.updateMask ?? []) ?? populatedPaths(request));
   const when = (path: UpdatablePath, read: () => RequestedChanges): RequestedChanges =>
     named.has(path) ? read() : {};
@@ -65,7 +63,6 @@ export function readUpdate(
     ...when('circuit_longest_wait', () => ({
       circuitLongestWaitMs: optionalCircuitWaitMs(circuitLongestWait),
     })),
-    ...when('max_rows', () => ({ maxRows: optionalMaxRows(maxRows) })),
   };
   return { changes, url };
 }
@@ -80,7 +77,6 @@ function populatedPaths(request: subscriptionV1.UpdateEndpointRequest): readonly
     max_in_flight: request.maxInFlight !== undefined,
     circuit_failures: request.circuitFailures !== undefined,
     circuit_longest_wait: request.circuitLongestWait !== undefined,
-    max_rows: request.maxRows !== undefined,
   };
   return UPDATABLE_PATHS.filter((path) => isPopulated[path]);
 }
@@ -169,19 +165,6 @@ function optionalCircuitWaitMs(wait: Duration | undefined): number | null {
     throw invalidField('circuit_longest_wait', 'CIRCUIT_LONGEST_WAIT_INVALID', description);
   }
   return waitMs;
-}
-
-function optionalMaxRows(rows: number | undefined): number | null {
-  if (rows === undefined) {
-    return null;
-  }
-  if (rows < ROWS.min || rows > ROWS.max) {
-    const description =
-      `must be from ${ROWS.min} to ${ROWS.max}; ` +
-      'leave it out for that of every endpoint (BILLHOOK_MAX_ROWS_PER_ENDPOINT)';
-    throw invalidField('max_rows', 'MAX_ROWS_INVALID', description);
-  }
-  return rows;
 }
 
 /** @returns undefined when it is no whole number of milliseconds, or outside the range. */

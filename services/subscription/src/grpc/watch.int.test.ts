@@ -151,7 +151,6 @@ test('a message has all fields of its format, and a view of another one gets a n
     'encryptedHeaders',
     'endpointId',
     'maxInFlight',
-    'maxRows',
     'rateLimit',
     'renewTime',
     'secrets',

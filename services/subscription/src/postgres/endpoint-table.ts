@@ -11,7 +11,7 @@ export const ENDPOINT_COLUMNS = `
   endpoint.endpoint_id, endpoint.tenant, endpoint.version, endpoint.url, endpoint.description,
   endpoint.header_names, endpoint.rate_limit_per_second, endpoint.timeout_ms,
   endpoint.max_in_flight, endpoint.circuit_failures, endpoint.circuit_longest_wait_ms,
-  endpoint.max_rows, endpoint.paused, endpoint.disabled_reason, endpoint.disabled_at_ms, endpoint.created_at_ms,
+  endpoint.paused, endpoint.disabled_reason, endpoint.disabled_at_ms, endpoint.created_at_ms,
   endpoint.updated_at_ms, endpoint.renewed_at_revision,
   (select floor(extract(epoch from recorded_at) * 1000)::bigint from ${SCHEMA}.event
     where lane = ${LANE} and position = renewed_at_revision) as renewed_at_ms,
@@ -39,7 +39,6 @@ export interface EndpointRow {
   readonly max_in_flight: number | null;
   readonly circuit_failures: number | null;
   readonly circuit_longest_wait_ms: number | null;
-  readonly max_rows: number | null;
   readonly paused: boolean;
   readonly disabled_reason: string | null;
   readonly disabled_at_ms: bigint | null;
@@ -95,16 +94,16 @@ export async function saveEndpoints(client: Client, endpoints: readonly Endpoint
 insert into ${SCHEMA}.endpoint (endpoint_id, tenant, version, url, description, paused,
   disabled_reason, created_at_ms, updated_at_ms, renewed_at_revision, header_names,
   rate_limit_per_second, timeout_ms, max_in_flight, disabled_at_ms, circuit_failures,
-  circuit_longest_wait_ms, max_rows)
+  circuit_longest_wait_ms)
 select endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
   updated_at_ms, renewed_at_revision, string_to_array(header_names, ' '), rate_limit_per_second,
-  timeout_ms, max_in_flight, disabled_at_ms, circuit_failures, circuit_longest_wait_ms, max_rows
+  timeout_ms, max_in_flight, disabled_at_ms, circuit_failures, circuit_longest_wait_ms
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[],
   $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::double precision[],
-  $13::integer[], $14::integer[], $15::bigint[], $16::integer[], $17::integer[], $18::integer[])
+  $13::integer[], $14::integer[], $15::bigint[], $16::integer[], $17::integer[])
   as saved (endpoint_id, tenant, version, url, description, paused, disabled_reason, created_at_ms,
     updated_at_ms, renewed_at_revision, header_names, rate_limit_per_second, timeout_ms,
-    max_in_flight, disabled_at_ms, circuit_failures, circuit_longest_wait_ms, max_rows)
+    max_in_flight, disabled_at_ms, circuit_failures, circuit_longest_wait_ms)
 on conflict (endpoint_id) do update set
   version = excluded.version,
   url = excluded.url,
@@ -119,8 +118,7 @@ on conflict (endpoint_id) do update set
   timeout_ms = excluded.timeout_ms,
   max_in_flight = excluded.max_in_flight,
   circuit_failures = excluded.circuit_failures,
-  circuit_longest_wait_ms = excluded.circuit_longest_wait_ms,
-  max_rows = excluded.max_rows`,
+  circuit_longest_wait_ms = excluded.circuit_longest_wait_ms`,
     values: [
       endpoints.map((endpoint) => toUuid(endpoint.endpointId)),
       endpoints.map((endpoint) => endpoint.tenant),
@@ -139,7 +137,6 @@ on conflict (endpoint_id) do update set
       endpoints.map((endpoint) => endpoint.disabled?.sinceMs ?? null),
       endpoints.map((endpoint) => endpoint.circuitFailures),
       endpoints.map((endpoint) => endpoint.circuitLongestWaitMs),
-      endpoints.map((endpoint) => endpoint.maxRows),
     ],
   });
 }
@@ -238,7 +235,6 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     maxInFlight: row.max_in_flight,
     circuitFailures: row.circuit_failures,
     circuitLongestWaitMs: row.circuit_longest_wait_ms,
-    maxRows: row.max_rows,
     paused: row.paused,
     disabled: toDisabling(row),
     subscriptions: row.events.map((event, index) => ({

@@ -77,11 +77,10 @@ update ${SCHEMA}.endpoint set disabled_at_ms = (
   order by event.version desc limit 1)
 where disabled_reason is not null;`;
 
-const addFurtherLimits = `
+const addCircuitSettings = `
 alter table ${SCHEMA}.endpoint
   add column circuit_failures integer,
-  add column circuit_longest_wait_ms integer,
-  add column max_rows integer;`;
+  add column circuit_longest_wait_ms integer;`;
 
 export const migrations: readonly Migration[] = [
   ...eventStoreMigrations(SCHEMA),
@@ -89,5 +88,5 @@ export const migrations: readonly Migration[] = [
   { number: 3, name: 'endpoint_settings', sql: addEndpointSettings },
   { number: 4, name: 'subscription_filters', sql: addSubscriptionFilters },
   { number: 5, name: 'disabling_time', sql: addDisablingTime },
-  { number: 6, name: 'further_limits', sql: addFurtherLimits },
+  { number: 6, name: 'circuit_settings', sql: addCircuitSettings },
 ];

@@ -47,7 +47,6 @@ function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointReques
     'max_in_flight',
     'circuit_failures',
     'circuit_longest_wait',
-    'max_rows',
   ];
   return number % 2 === 0
     ? { updateMask }
@@ -57,7 +56,6 @@ function settingsOf(number: number): Partial<subscriptionV1.UpdateEndpointReques
         timeout: { seconds: 0n, nanos: 200_000_000 },
         maxInFlight: number,
         circuitFailures: number,
-        maxRows: number + 10,
         circuitLongestWait: { seconds: BigInt(number), nanos: 0 },
       };
 }
@@ -69,7 +67,7 @@ test('endpoints made anew from their events equal what they were, and keep what 
   await subscriptions.pool.query(
     `update subscription.endpoint set url = url || '?', version = 99, renewed_at_revision = 0,
        header_names = '{x}', disabled_at_ms = 1, rate_limit_per_second = 1, timeout_ms = 1, max_in_flight = null,
-       circuit_failures = null, circuit_longest_wait_ms = 1, max_rows = 1`,
+       circuit_failures = null, circuit_longest_wait_ms = 1`,
   );
   await subscriptions.pool.query('delete from subscription.subscription');
   expect(await readModel()).not.toEqual(before);

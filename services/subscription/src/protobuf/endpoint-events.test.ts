@@ -59,16 +59,16 @@ const golden: readonly (readonly [EndpointEvent, string])[] = [
   [
     {
       type: 'endpoint_updated',
-      changes: { circuitFailures: 4, circuitLongestWaitMs: 2_500, maxRows: 20 },
+      changes: { circuitFailures: 4, circuitLongestWaitMs: 2_500 },
     },
-    '4a0e3804420808021080cab5ee014814',
+    '4a0c3804420808021080cab5ee01',
   ],
   [
     {
       type: 'endpoint_updated',
-      changes: { circuitFailures: null, circuitLongestWaitMs: null, maxRows: null },
+      changes: { circuitFailures: null, circuitLongestWaitMs: null },
     },
-    '4a06380042004800',
+    '4a0438004200',
   ],
   [{ type: 'secret_rotated', previousValidUntilMs: 1_700_000_000_000 }, '52080a060880e2cfaa06'],
 ];

@@ -104,13 +104,12 @@ function toUpdated(changes: EndpointChanges): subscriptionEventsV1.EndpointUpdat
     maxInFlight: orZero(changes.maxInFlight),
     circuitFailures: orZero(changes.circuitFailures),
     circuitLongestWait: waitMs === undefined ? undefined : writeDurationMs(waitMs ?? 0),
-    maxRows: orZero(changes.maxRows),
   };
 }
 
 function fromUpdated(updated: subscriptionEventsV1.EndpointUpdated): EndpointChanges {
   const { url, description, headers, rateLimit, timeout, maxInFlight } = updated;
-  const { circuitFailures, circuitLongestWait, maxRows } = updated;
+  const { circuitFailures, circuitLongestWait } = updated;
   const timeoutMs = timeout && readDurationMs(timeout);
   const waitMs = circuitLongestWait && readDurationMs(circuitLongestWait);
   return {
@@ -122,7 +121,6 @@ function fromUpdated(updated: subscriptionEventsV1.EndpointUpdated): EndpointCha
     ...(maxInFlight === undefined ? {} : { maxInFlight: maxInFlight || null }),
     ...(circuitFailures === undefined ? {} : { circuitFailures: circuitFailures || null }),
     ...(waitMs === undefined ? {} : { circuitLongestWaitMs: waitMs || null }),
-    ...(maxRows === undefined ? {} : { maxRows: maxRows || null }),
   };
 }
 

@@ -87,7 +87,6 @@ interface Limits {
   readonly maxInFlight: number | undefined;
   readonly circuitFailures: number | undefined;
   readonly circuitLongestWait: Duration | undefined;
-  readonly maxRows: number | undefined;
 }
 
 function toLimits(endpoint: Endpoint): Limits {
@@ -99,6 +98,5 @@ function toLimits(endpoint: Endpoint): Limits {
     circuitFailures: endpoint.circuitFailures ?? undefined,
     circuitLongestWait:
       circuitLongestWaitMs === null ? undefined : writeDurationMs(circuitLongestWaitMs),
-    maxRows: endpoint.maxRows ?? undefined,
   };
 }

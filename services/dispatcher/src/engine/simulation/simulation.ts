@@ -174,14 +174,19 @@ export class Simulation implements Surroundings {
       process.deadlyEffect = undefined;
     }
     for (const endpointId of this.endpoints.ids()) {
-      const unlimited = {
+      const view = this.endpoints.get(endpointId)?.view;
+      if (view === undefined) continue;
+      const { rateLimitPerSecond, maxInFlight, circuitFailures, circuitLongestWaitMs } = view;
+      const own = [rateLimitPerSecond, maxInFlight, circuitFailures, circuitLongestWaitMs];
+      // Any change wakes an endpoint. Where nothing is to be mended, it must come to an end by itself.
+      if (view.state === 'active' && own.every((limit) => limit === undefined)) continue;
+      this.changeEndpoint(endpointId, {
+        state: 'active',
         rateLimitPerSecond: undefined,
         maxInFlight: undefined,
         circuitFailures: undefined,
         circuitLongestWaitMs: undefined,
-        maxRows: undefined,
-      };
-      this.changeEndpoint(endpointId, { state: 'active', ...unlimited });
+      });
     }
   }
 

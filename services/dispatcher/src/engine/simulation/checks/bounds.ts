@@ -111,9 +111,6 @@ export function checkEffect(effect: Effect, { windows, options: { limits } }: En
   }
 }
 
-/** The most that an endpoint may have as its own bound of rows in a lane. */
-export const MOST_OWN_ROWS = 12;
-
 /** Checks that the rows of a lane do not grow beyond their limits. */
 export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): void {
   // What was read before the rows were so many becomes rows, too: in the window, and drafted.
@@ -123,8 +120,7 @@ export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): vo
   const byEndpoint = Map.groupBy(usual, ({ endpointId }) => endpointId);
   for (const [endpointId, rows] of byEndpoint) {
     // It may have as many as are known without it lagging, whatever else it may have.
-    const { maxRowsPerEndpointLane, maxBlockedPairs } = limits;
-    const most = Math.max(maxRowsPerEndpointLane, MOST_OWN_ROWS, maxBlockedPairs);
+    const most = Math.max(limits.maxRowsPerEndpointLane, limits.maxBlockedPairs);
     within(`rows of ${endpointId}`, rows.length, most + extra);
   }
   // Of each endpoint so many pairs may be known without it lagging, each with as many rows as its invoice has

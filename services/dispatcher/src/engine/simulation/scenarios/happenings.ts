@@ -23,7 +23,6 @@ export type Change =
       readonly maxInFlight?: number;
       readonly circuitFailures?: number;
       readonly circuitLongestWaitMs?: number;
-      readonly maxRows?: number;
     };
 
 /** Something that is done to processes or lanes. Processes are numbered by their places. */
@@ -152,13 +151,12 @@ function change(world: Simulation, happening: Change): void {
       return world.changeEndpoint(endpointId, { url: `${origin}/${endpointId}`, origin });
     }
     case 'limit': {
-      const { perSecond, maxInFlight, circuitFailures, circuitLongestWaitMs, maxRows } = happening;
+      const { perSecond, maxInFlight, circuitFailures, circuitLongestWaitMs } = happening;
       return world.changeEndpoint(endpointId, {
         rateLimitPerSecond: perSecond,
         maxInFlight,
         circuitFailures,
         circuitLongestWaitMs,
-        maxRows,
       });
     }
   }

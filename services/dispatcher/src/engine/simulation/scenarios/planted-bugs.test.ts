@@ -11,6 +11,8 @@ const ENGINE = fileURLToPath(new URL('../../', import.meta.url));
 /** Each bug is found within so many seeds. */
 const SEEDS = 300;
 const TIMEOUT_MS = 120_000;
+/** Of the way that is made short: most ways can be made as short as that, but not every one. */
+const FIRST_SEED = 20;
 
 let folder: string;
 beforeEach(async () => {
@@ -31,9 +33,16 @@ async function plant({ edits }: PlantedBug): Promise<void> {
 }
 
 /** Returns what the simulator prints, and its exit code. */
-function simulate(runs: number): { readonly status: number | null; readonly stdout: string } {
+function simulate(
+  runs: number,
+  firstSeed = 0,
+): { readonly status: number | null; readonly stdout: string } {
   const main = join(folder, 'simulation', 'scenarios', 'main.ts');
-  const args = [main, '--seeds', String(SEEDS), '--runs', String(runs)];
+  const options = { seeds: SEEDS, seed: firstSeed, runs };
+  const args = [
+    main,
+    ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]),
+  ];
   return spawnSync(process.execPath, args, { encoding: 'utf8' });
 }
 
@@ -55,10 +64,10 @@ test(
   async () => {
     const [bug] = PLANTED_BUGS;
     if (bug !== undefined) await plant(bug);
-    const { stdout } = simulate(500);
+    const { stdout } = simulate(500, FIRST_SEED);
     const [, left = '', all = ''] = /^(\d+) of (\d+) happenings are left:$/m.exec(stdout) ?? [];
     expect(Number(all)).toBeGreaterThan(10);
-    expect(Number(left)).toBeLessThanOrEqual(15);
+    expect(Number(left)).toBeLessThanOrEqual(10);
     expect(stdout).toMatch(/^The last \d+ steps:$/m);
     expect(stdout).toMatch(/! Progress passed evt_\d+_\d+, which ep_\d+ has not got\./);
   },

@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES, MOST_OWN_ROWS } from '../checks/bounds.ts';
+import { MAX_BODY_BYTES } from '../checks/bounds.ts';
 import type { EngineLimits } from '../../limits.ts';
 import { createRandom } from '../random.ts';
 import { EVERY_EVENT } from '../servers/endpoint-set.ts';
@@ -314,8 +314,7 @@ function happeningOf(kind: HappeningKind, { draw, setup, endpoints }: Drawn): Ha
         { circuitFailures: 3, circuitLongestWaitMs: 500 },
         { circuitLongestWaitMs: 2_000 },
       ]);
-      const rows = draw.from([{}, { maxRows: 2 }, { maxRows: MOST_OWN_ROWS }]);
-      return { kind, endpointId: endpoints.pick(), ...rate, ...most, ...circuit, ...rows };
+      return { kind, endpointId: endpoints.pick(), ...rate, ...most, ...circuit };
     }
     case 'crash':
     case 'stop':

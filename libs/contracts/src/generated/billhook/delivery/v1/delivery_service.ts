@@ -417,8 +417,8 @@ export interface EndpointStatus {
    */
   readonly requestedRetryCount: number;
   /**
-   * Among so many events is what waits beyond `waiting_count`, to two digits, rounded up: those in the
-   * lanes where it has a cursor, of all tenants, that were passed and not read for it. It gets what its
+   * Among so many events is what waits beyond `waiting_count`, to two digits and in tens, rounded up:
+   * those in the lanes where it has a cursor, of all tenants, that were passed and not read for it. It gets what its
    * subscriptions match when their turn comes.
    */
   readonly unreadEventCount: bigint;
@@ -2031,8 +2031,8 @@ export const DeliveryServiceService = {
   },
   /**
    * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
-   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
-   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have in a
+   * lane are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
    * events among which they are.
    */
   getDelivery: {
@@ -2105,8 +2105,8 @@ export interface DeliveryServiceServer extends UntypedServiceImplementation {
   listDeliveries: handleUnaryCall<ListDeliveriesRequest, ListDeliveriesResponse>;
   /**
    * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
-   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
-   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have in a
+   * lane are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
    * events among which they are.
    */
   getDelivery: handleUnaryCall<GetDeliveryRequest, GetDeliveryResponse>;
@@ -2148,8 +2148,8 @@ export interface DeliveryServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Reads one delivery with its attempts, once something of it is recorded: after its first attempt, or a
-   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have, a thousand
-   * in a lane, are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
+   * second at most. Of an endpoint with a long backlog, those beyond the rows that it may have in a
+   * lane are not known before their turn comes, which the error says; `GetEndpointStatus` counts the
    * events among which they are.
    */
   getDelivery(

@@ -134,11 +134,7 @@ export interface Endpoint {
    * The longest wait between two probes while its circuit is open, give or take a tenth; absent: that of
    * every endpoint.
    */
-  readonly circuitLongestWait:
-    | Duration
-    | undefined;
-  /** Deliveries to it that wait as rows in a lane; absent: as many as of every endpoint. */
-  readonly maxRows?: number | undefined;
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 /** Of the events of this name, an endpoint gets those that meet the filter. */
@@ -259,8 +255,8 @@ export interface UpdateEndpointRequest {
     | undefined;
   /**
    * `url`, `description`, `headers`, `rate_limit`, `timeout`, `max_in_flight`, `circuit_failures`,
-   * `circuit_longest_wait`, `max_rows`, or `*` for all of them. What it names and the request lacks is
-   * cleared. Without a mask the populated fields are updated.
+   * `circuit_longest_wait`, or `*` for all of them. What it names and the request lacks is cleared.
+   * Without a mask the populated fields are updated.
    */
   readonly updateMask:
     | readonly string[]
@@ -290,14 +286,7 @@ export interface UpdateEndpointRequest {
    * The longest wait between two probes while its circuit is open, give or take a tenth, in whole
    * milliseconds from 100 ms to 1 hour.
    */
-  readonly circuitLongestWait:
-    | Duration
-    | undefined;
-  /**
-   * Deliveries to it that wait as rows in a lane, from 10 to 100,000. What waits beyond them stays in the
-   * event log alone, and is listed once its turn comes.
-   */
-  readonly maxRows?: number | undefined;
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 export interface UpdateEndpointResponse {
@@ -420,7 +409,6 @@ export interface WatchedEndpoint {
   readonly renewTime: Timestamp | undefined;
   readonly circuitFailures?: number | undefined;
   readonly circuitLongestWait: Duration | undefined;
-  readonly maxRows?: number | undefined;
 }
 
 export interface WatchedSubscription {
@@ -481,7 +469,6 @@ function createBaseEndpoint(): Endpoint {
     paused: false,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
-    maxRows: undefined,
   };
 }
 
@@ -537,9 +524,6 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(138).fork()).join();
-    }
-    if (message.maxRows !== undefined) {
-      writer.uint32(144).int32(message.maxRows);
     }
     return writer;
   },
@@ -693,14 +677,6 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 18: {
-            if (tag !== 144) {
-              break;
-            }
-
-            message.maxRows = reader.int32();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -745,7 +721,6 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
-    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
@@ -1703,7 +1678,6 @@ function createBaseUpdateEndpointRequest(): UpdateEndpointRequest {
     maxInFlight: undefined,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
-    maxRows: undefined,
   };
 }
 
@@ -1738,9 +1712,6 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(82).fork()).join();
-    }
-    if (message.maxRows !== undefined) {
-      writer.uint32(88).int32(message.maxRows);
     }
     return writer;
   },
@@ -1838,14 +1809,6 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 11: {
-            if (tag !== 88) {
-              break;
-            }
-
-            message.maxRows = reader.int32();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1877,7 +1840,6 @@ export const UpdateEndpointRequest: MessageFns<UpdateEndpointRequest> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
-    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
@@ -2918,7 +2880,6 @@ function createBaseWatchedEndpoint(): WatchedEndpoint {
     renewTime: undefined,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
-    maxRows: undefined,
   };
 }
 
@@ -2962,9 +2923,6 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(106).fork()).join();
-    }
-    if (message.maxRows !== undefined) {
-      writer.uint32(112).int32(message.maxRows);
     }
     return writer;
   },
@@ -3086,14 +3044,6 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 14: {
-            if (tag !== 112) {
-              break;
-            }
-
-            message.maxRows = reader.int32();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3130,7 +3080,6 @@ export const WatchedEndpoint: MessageFns<WatchedEndpoint> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
-    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };

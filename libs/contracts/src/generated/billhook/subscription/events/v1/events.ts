@@ -110,11 +110,7 @@ export interface EndpointUpdated {
     | number
     | undefined;
   /** Zero: no longest wait of its own any more. */
-  readonly circuitLongestWait:
-    | Duration
-    | undefined;
-  /** 0: no bound of its own any more. */
-  readonly maxRows?: number | undefined;
+  readonly circuitLongestWait: Duration | undefined;
 }
 
 /** The names of the headers that an endpoint has now. */
@@ -868,7 +864,6 @@ function createBaseEndpointUpdated(): EndpointUpdated {
     maxInFlight: undefined,
     circuitFailures: undefined,
     circuitLongestWait: undefined,
-    maxRows: undefined,
   };
 }
 
@@ -897,9 +892,6 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
     }
     if (message.circuitLongestWait !== undefined) {
       Duration.encode(message.circuitLongestWait, writer.uint32(66).fork()).join();
-    }
-    if (message.maxRows !== undefined) {
-      writer.uint32(72).int32(message.maxRows);
     }
     return writer;
   },
@@ -981,14 +973,6 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
             message.circuitLongestWait = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 9: {
-            if (tag !== 72) {
-              break;
-            }
-
-            message.maxRows = reader.int32();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1020,7 +1004,6 @@ export const EndpointUpdated: MessageFns<EndpointUpdated> = {
     message.circuitLongestWait = (object.circuitLongestWait !== undefined && object.circuitLongestWait !== null)
       ? Duration.fromPartial(object.circuitLongestWait)
       : undefined;
-    message.maxRows = object.maxRows ?? undefined;
     return message;
   },
 };
