@@ -81,6 +81,10 @@ export function dispatcherConfig(settings: Settings, place: DispatcherPlace): Di
   };
 }
 
+/** So many times as many rows may an endpoint have that works, while none of them is due. */
+const RESTING_ROWS_FACTOR =
+  DEFAULT_LIMITS.maxRestingRowsPerEndpointLane / DEFAULT_LIMITS.maxRowsPerEndpointLane;
+
 function engineLimits(settings: Settings): EngineLimits {
   const { maxInFlight, maxInFlightPerEndpoint, maxInFlightPerOrigin } = settings;
   const { circuitFailures: failures, circuitLongestWaitMs: longestWaitMs } = settings;
@@ -93,6 +97,7 @@ function engineLimits(settings: Settings): EngineLimits {
     maxInFlightPerOrigin,
     rateLimitPerSecond,
     maxRowsPerEndpointLane: maxRowsPerEndpoint,
+    maxRestingRowsPerEndpointLane: RESTING_ROWS_FACTOR * maxRowsPerEndpoint,
     circuit: { failures, firstWaitMs, longestWaitMs },
   };
 }

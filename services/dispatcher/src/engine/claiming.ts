@@ -1,3 +1,4 @@
+import { refillSoon } from './cursors.ts';
 import { claimLimit, claimsLeft, claimsLeftFor } from './claim-budget.ts';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
@@ -64,6 +65,7 @@ function claimOf(state: EngineState, endpoint: Endpoint, drafted: DraftedClaims)
     }
     if (room < Math.max(1, most / 2)) break;
     removeDueLane(endpoint, endpointLane);
+    endpointLane.isBeingClaimed = true;
     drafted.claims.push({ endpointLane, limit: room });
     const expected = Math.max(1, Math.min(room, endpointLane.rowCount));
     drafted.rows += expected;
@@ -79,6 +81,7 @@ function claimProbe(endpoint: Endpoint, drafted: DraftedClaims): void {
   for (const endpointLane of endpoint.dueLanes ?? []) {
     removeDueLane(endpoint, endpointLane);
     if (endpointLane.window.phase !== 'owned') continue;
+    endpointLane.isBeingClaimed = true;
     drafted.claims.push({ endpointLane, limit: 1 });
     drafted.rows += 1;
     return;
@@ -92,12 +95,15 @@ export function takeClaimed(
   now: Now,
 ): void {
   const { endpointLane, limit } = claim;
+  endpointLane.isBeingClaimed = false;
   // It may have brought less than there is room for, while rows of other lanes are due.
   claimAgain(state, endpointLane.endpoint);
   if (endpointLane.window.phase !== 'owned') return;
   takeRows(state, { endpointLane, rows }, now);
   if (rows.length >= limit) noteDue(state, endpointLane);
   else if (nextDueAtMs !== undefined) state.dueTimes.note(endpointLane, nextDueAtMs);
+  // Nothing of it may be due after all: then there is room for what is behind its cursor.
+  refillSoon(state, endpointLane);
 }
 
 interface Claimed {

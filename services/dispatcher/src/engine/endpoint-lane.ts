@@ -37,6 +37,8 @@ export interface EndpointLane {
   blockedPairs: number;
   /** Rows taken up, by position: in memory until what became of them is recorded. */
   claimed: Map<number, Delivery> | undefined;
+  /** Rows of it that are due are being read. */
+  isBeingClaimed: boolean;
   /** Parked rows as recorded. */
   rowCount: number;
   /** Nothing after it is a row or in memory; absent when nothing is left out. */
@@ -64,6 +66,7 @@ export function createEndpointLane(
     pairs: undefined,
     blockedPairs: 0,
     claimed: undefined,
+    isBeingClaimed: false,
     rowCount,
     cursor: undefined,
     isKept: rowCount > 0,

@@ -55,6 +55,11 @@ export interface EngineLimits {
   readonly maxBlockedPairsInAll: number;
   /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
   readonly maxRowsPerEndpointLane: number;
+  /**
+   * Rows of an endpoint in a lane while it works and none of them is due: what has failed holds up its own
+   * invoices, and not what is new of others.
+   */
+  readonly maxRestingRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */
   readonly maxRowsPerLane: number;
   /** An endpoint that keeps a cursor gets further rows when it has no more than this part of what it may have. */
@@ -99,6 +104,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   maxBlockedPairs: 100,
   maxBlockedPairsInAll: 50_000,
   maxRowsPerEndpointLane: 1_000,
+  maxRestingRowsPerEndpointLane: 10_000,
   maxRowsPerLane: 100_000,
   refillAtPart: 0.5,
   maxRefillEvents: 500,

@@ -2,14 +2,23 @@ import { describe, expect, test, vi } from 'vitest';
 
 import type { Circuit } from './circuit.ts';
 import { refillSoon } from './cursors.ts';
+import type { EndpointLane } from './endpoint-lane.ts';
+import { addDueLane } from './endpoint.ts';
 import { eventAt, optionsOf, viewOf } from './engine.fixture.ts';
 import { createLaneWindow } from './lane-window.ts';
-import type { EngineLimits } from './limits.ts';
+import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
 import { refillDue, takeRefilled } from './refilling.ts';
 import { createState, endpointLaneOf, type EngineState } from './state.ts';
 
 const LANES = 3;
 const ENDPOINTS = 100;
+const PROBED: Circuit = {
+  state: 'half_open',
+  reason: '',
+  sinceMs: 0,
+  waitMs: 1_000,
+  isProbed: false,
+};
 const NOW = { wallMs: 1_000, monotonicMs: 1_000 };
 
 /** Lanes in which progress is at 10, and endpoints that keep a cursor in each. */
@@ -58,15 +67,40 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
   expect(turns).toEqual([0, 1, 2, 0, 1, 2]);
 });
 
+describe('an endpoint with more rows than it may have', () => {
+  const { maxRowsPerEndpointLane, maxRestingRowsPerEndpointLane } = DEFAULT_LIMITS;
+
+  /** Says whether what is behind its cursor is asked for, after a change of it. */
+  function isRefilled(change: (endpointLane: EndpointLane) => void): boolean {
+    const state = startState(5);
+    const [window] = state.windows.values();
+    const [endpointLane] = window?.endpointLanes.values() ?? [];
+    if (endpointLane === undefined) throw new Error('There is no endpoint.');
+    const only = endpointLane.endpoint.id;
+    endpointLane.rowCount = maxRowsPerEndpointLane;
+    change(endpointLane);
+    refillDue(state);
+    return state.effects.some(
+      (effect) => effect.kind === 'refill' && effect.refills[0]?.endpointIds.has(only),
+    );
+  }
+
+  test('gets further ones while all of these wait for their next attempt', () => {
+    expect(isRefilled(() => undefined)).toBe(true);
+  });
+
+  test.each<[string, (endpointLane: EndpointLane) => void]>([
+    ['some are due', (it) => addDueLane(it.endpoint, it)],
+    ['some may be due', (it) => (it.isBeingClaimed = true)],
+    ['its circuit is half open', (it) => (it.endpoint.circuit = PROBED)],
+    ['they are too many', (it) => (it.rowCount = maxRestingRowsPerEndpointLane + 1)],
+  ])('gets none while %s', (_, change) => {
+    expect(isRefilled(change)).toBe(false);
+  });
+});
+
 describe('in a lane that has all the rows it may, what is behind the cursors', () => {
   const WORKS: Circuit = { state: 'closed', failures: 0 };
-  const PROBED: Circuit = {
-    state: 'half_open',
-    reason: '',
-    sinceMs: 0,
-    waitMs: 1_000,
-    isProbed: false,
-  };
   const EVENTS = 40;
 
   /** Refills all endpoints of a lane from the same events, and says how many rows each of them got. */

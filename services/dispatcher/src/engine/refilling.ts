@@ -2,7 +2,7 @@ import { mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import { isCallable } from './endpoint.ts';
+import { isCallable, isSound } from './endpoint.ts';
 import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
 import { createDelivery, type MatchedEvent } from './matching.ts';
 import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from './state.ts';
@@ -58,7 +58,7 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
   let refillFrom = Infinity;
   for (const endpointLane of window.refillable) {
     const { cursor } = endpointLane;
-    if (cursor === undefined || !hasRoom(state, endpointLane)) {
+    if (cursor === undefined || !mayRefill(state, endpointLane)) {
       // Whoever changes that lets it be looked at again.
       window.refillable.delete(endpointLane);
     } else if (cursor.position <= window.draftedProgress) {
@@ -72,12 +72,22 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
   return undefined;
 }
 
-function hasRoom(state: EngineState, endpointLane: EndpointLane): boolean {
+/** Says whether an endpoint that keeps a cursor in a lane may get rows of what is behind it. */
+export function mayRefill(state: EngineState, endpointLane: EndpointLane): boolean {
   const { rowCount, window, endpoint } = endpointLane;
-  const { refillAtPart, maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
+  const { limits } = state.options;
   if (window.phase !== 'owned' || !isCallable(endpoint)) return false;
-  const isLow = rowCount <= refillAtPart * maxRowsPerEndpointLane;
-  return isLow && (window.rowTotal < maxRowsPerLane || rowCount === 0);
+  const few = limits.refillAtPart * limits.maxRowsPerEndpointLane;
+  const isLow = rowCount <= few || isResting(state, endpointLane);
+  return isLow && (window.rowTotal < limits.maxRowsPerLane || rowCount === 0);
+}
+
+/** It works, and all its rows wait for their next attempt, or behind one that does. */
+function isResting({ options }: EngineState, endpointLane: EndpointLane): boolean {
+  const { rowCount, endpoint, claimed, isBeingClaimed } = endpointLane;
+  if (!isSound(endpoint) || rowCount > options.limits.maxRestingRowsPerEndpointLane) return false;
+  const isDue = isBeingClaimed || endpoint.dueLanes?.has(endpointLane) === true;
+  return !isDue && (claimed?.size ?? 0) === 0;
 }
 
 type Cursor = NonNullable<EndpointLane['cursor']>;
@@ -93,7 +103,7 @@ function createRefill(state: EngineState, first: EndpointLane, { position, mark 
     if (other.cursor === undefined) continue;
     const ahead = other.cursor.position - position;
     const isNear = ahead >= 0 && ahead < maxRefillEvents;
-    if (other === first || (isNear && hasRoom(state, other))) endpointIds.add(other.endpoint.id);
+    if (other === first || (isNear && mayRefill(state, other))) endpointIds.add(other.endpoint.id);
   }
   for (const endpointId of endpointIds) {
     const endpointLane = findEndpointLane(state, endpointId, window);

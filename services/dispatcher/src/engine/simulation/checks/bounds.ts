@@ -120,7 +120,8 @@ export function checkRowBounds({ parked }: StoredLane, limits: EngineLimits): vo
   const byEndpoint = Map.groupBy(usual, ({ endpointId }) => endpointId);
   for (const [endpointId, rows] of byEndpoint) {
     // It may have as many as are known without it lagging, whatever else it may have.
-    const most = Math.max(limits.maxRowsPerEndpointLane, limits.maxBlockedPairs);
+    const { maxRowsPerEndpointLane, maxRestingRowsPerEndpointLane, maxBlockedPairs } = limits;
+    const most = Math.max(maxRowsPerEndpointLane, maxRestingRowsPerEndpointLane, maxBlockedPairs);
     within(`rows of ${endpointId}`, rows.length, most + extra);
   }
   // Of each endpoint so many pairs may be known without it lagging, each with as many rows as its invoice has

@@ -3,6 +3,7 @@ import { claimLimit } from '../../claim-budget.ts';
 import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
+import { mayRefill } from '../../refilling.ts';
 import { lanesOf } from '../../state.ts';
 import type { EngineState } from '../../state.ts';
 import type { SimulatedStore } from '../servers/store.ts';
@@ -33,6 +34,7 @@ export function checkState(state: EngineState, { store, sends }: Compared): void
       for (const delivery of deliveries) if (delivery.state !== 'settled') inMemory.add(delivery);
     }
   }
+  for (const window of state.windows.values()) checkRefillable(state, window);
   for (const window of state.windows.values()) {
     for (const { claimed } of window.endpointLanes.values()) {
       for (const delivery of claimed?.values() ?? [])
@@ -83,6 +85,22 @@ function checkWindow(window: LaneWindow): void {
     const unsettled = deliveries.filter(({ state }) => state !== 'settled');
     same('open', open, unsettled.length);
     if (unsettled.some(({ state }) => state === 'parked')) throw new Error('Parked, yet held.');
+  }
+}
+
+/**
+ * Whoever keeps a cursor, and has no row in the lane whose end would let it be looked at, is looked at when there
+ * is time for it.
+ */
+function checkRefillable(state: EngineState, window: LaneWindow): void {
+  if (window.phase !== 'owned' || state.refillsUnderWay > 0 || state.recordingUnderWay) return;
+  for (const endpointLane of window.endpointLanes.values()) {
+    const { cursor, endpoint, rowCount } = endpointLane;
+    if (cursor === undefined || rowCount > 0 || window.movedCursors.has(endpointLane)) continue;
+    const isLookedAt = window.refillable.has(endpointLane) && state.refillable.has(window);
+    if (!isLookedAt && mayRefill(state, endpointLane)) {
+      throw new Error(`${endpoint.id} has room in lane ${window.lane}, and is not refilled.`);
+    }
   }
 }
 

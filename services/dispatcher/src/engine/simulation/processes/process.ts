@@ -54,6 +54,7 @@ export const SMALL_LIMITS: EngineLimits = {
   maxBlockedPairs: 4,
   maxBlockedPairsInAll: 10,
   maxRowsPerEndpointLane: 6,
+  maxRestingRowsPerEndpointLane: 20,
   maxRowsPerLane: 14,
   refillAtPart: 0.5,
   maxRefillEvents: 5,

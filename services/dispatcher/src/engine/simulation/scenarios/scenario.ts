@@ -197,6 +197,7 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
     { maxBlockedPairs: 50, maxRowsPerEndpointLane: 60, maxRowsPerLane: 150 },
 
     { maxRowsPerEndpointLane: 2, refillAtPart: 0 },
+    { maxRestingRowsPerEndpointLane: 6 },
     { maxRowsPerLane: 5 },
     { refillAtPart: 1 },
     { maxRefillEvents: 2, maxRefillRows: 2 },
@@ -216,7 +217,9 @@ function limitsOf(draw: Draw): Partial<EngineLimits> {
 
 /** Draws happenings, each kind as often as its weight says. */
 function happeningsOf(draw: Draw, setup: Setup, gentle: boolean): Timed[] {
-  const kinds = gentle ? GENTLE : [...GENTLE, ...ROUGH];
+  const all = gentle ? GENTLE : [...GENTLE, ...ROUGH];
+  // Another limit would end their backlogs.
+  const kinds = setup.isThrottled ? all.filter((kind) => kind !== 'limit') : all;
   const weights = kinds.flatMap((kind) => {
     const weight = draw.isTrue(LEFT_OUT_RATE) ? 0 : draw.from([1, 3, 10]);
     return Array.from({ length: weight }, () => kind);
