@@ -157,7 +157,7 @@ const table = {
       default: '1000',
       meaning:
         'with so many deliveries to one endpoint that wait as rows in a lane, what is new for it there ' +
-        'stays in the event log alone, until half of them are gone',
+        'stays in the event log alone, until half of them are gone or all wait for their next attempt',
     },
   ),
   rateLimitPerEndpoint: optional(

@@ -1,4 +1,6 @@
 import type { Cursor, EndpointLane } from './endpoint-lane.ts';
+import { isSound } from './endpoint.ts';
+import type { LaneWindow } from './lane-window.ts';
 import { findEndpointLane, type EngineState } from './state.ts';
 
 /**
@@ -12,7 +14,25 @@ export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): 
   const { maxRowsPerEndpointLane, maxRowsPerLane } = state.options.limits;
   const { mode, rowCount, window } = endpointLane;
   if (mode !== 'lagging') return false;
-  return rowCount >= maxRowsPerEndpointLane || window.rowTotal >= maxRowsPerLane;
+  const hasMany = rowCount >= maxRowsPerEndpointLane && !isResting(state, endpointLane);
+  return hasMany || window.rowTotal >= maxRowsPerLane;
+}
+
+/**
+ * Says whether an endpoint works, and all its rows in a lane wait for their next attempt, or behind one that
+ * does: then they are no reason for what is new to wait, while others leave half of the lane's rows.
+ */
+export function isResting(state: EngineState, endpointLane: EndpointLane): boolean {
+  const { rowCount, endpoint, window, claimed, isBeingClaimed } = endpointLane;
+  if (!isSound(endpoint) || isCrowded(state, window)) return false;
+  if (rowCount > state.options.limits.maxRestingRowsPerEndpointLane) return false;
+  const isDue = isBeingClaimed || endpoint.dueLanes?.has(endpointLane) === true;
+  return !isDue && (claimed?.size ?? 0) === 0;
+}
+
+/** Says whether a lane has half of the rows that it may have. */
+export function isCrowded({ options }: EngineState, { rowTotal }: LaneWindow): boolean {
+  return rowTotal >= options.limits.maxRowsPerLane / 2;
 }
 
 /** Whether a dead delivery may become a row again: not where its lane, or its endpoint there, has all it may. */

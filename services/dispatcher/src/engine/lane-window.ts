@@ -66,6 +66,8 @@ export interface LaneWindow {
   blockedPairs: number;
   /** Endpoints with a cursor that may have room for what is behind it. */
   readonly refillable: Set<EndpointLane>;
+  /** Those that keep a cursor and got nothing when the lane had many rows. */
+  readonly crowdedOut: Set<EndpointLane>;
   /** None of their cursors stands before it: until progress is there, nothing is read again. */
   refillFrom: number;
   /** Rows that were made from what is behind cursors, to be written with the next recording. */
@@ -131,6 +133,7 @@ export function createLaneWindow(start: LaneStart): LaneWindow {
     rowTotal: 0,
     blockedPairs: 0,
     refillable: new Set(),
+    crowdedOut: new Set(),
     refillFrom: Infinity,
     refilledRows: [],
     movedCursors: new Set(),

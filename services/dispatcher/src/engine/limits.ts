@@ -56,8 +56,8 @@ export interface EngineLimits {
   /** Rows of an endpoint in a lane; beyond it the endpoint keeps a cursor in the lane instead. */
   readonly maxRowsPerEndpointLane: number;
   /**
-   * Rows of an endpoint in a lane while it works and none of them is due: what has failed holds up its own
-   * invoices, and not what is new of others.
+   * Rows of an endpoint in a lane while it works and none of them is due, and the lane has less than half of those
+   * that it may have: what has failed holds up its own invoices, and not what is new of others.
    */
   readonly maxRestingRowsPerEndpointLane: number;
   /** Rows of all endpoints in a lane; beyond it every endpoint that lags keeps a cursor. */

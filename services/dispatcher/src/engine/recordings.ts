@@ -8,6 +8,7 @@ import { endpointsToExpire } from './expiring.ts';
 import { dropLane, leaveAnswers } from './lanes.ts';
 import { forgetUpTo, hasUnwritten, type LaneWindow } from './lane-window.ts';
 import type { LaneRecorded, LaneRecording, Recording } from './recording.ts';
+import { lookAgain } from './refilling.ts';
 import {
   blockedPairsLeft,
   endpointLaneOf,
@@ -194,6 +195,7 @@ function countRows(state: EngineState, { window, written, result }: LaneWritten,
     if (endpointLane !== undefined) touched.add(endpointLane);
   }
   for (const endpointLane of touched) reconsider(state, endpointLane, now);
+  lookAgain(state, window);
 }
 
 /** After its rows have changed: an endpoint may stop lagging, or have rows left that must go. */

@@ -7,7 +7,7 @@ import { addDueLane } from './endpoint.ts';
 import { eventAt, optionsOf, viewOf } from './engine.fixture.ts';
 import { createLaneWindow } from './lane-window.ts';
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts';
-import { refillDue, takeRefilled } from './refilling.ts';
+import { lookAgain, refillDue, takeRefilled } from './refilling.ts';
 import { createState, endpointLaneOf, type EngineState } from './state.ts';
 
 const LANES = 3;
@@ -68,7 +68,7 @@ test('lanes take turns when not all of them may be refilled at a time', () => {
 });
 
 describe('an endpoint with more rows than it may have', () => {
-  const { maxRowsPerEndpointLane, maxRestingRowsPerEndpointLane } = DEFAULT_LIMITS;
+  const { maxRowsPerEndpointLane, maxRestingRowsPerEndpointLane, maxRowsPerLane } = DEFAULT_LIMITS;
 
   /** Says whether what is behind its cursor is asked for, after a change of it. */
   function isRefilled(change: (endpointLane: EndpointLane) => void): boolean {
@@ -94,9 +94,25 @@ describe('an endpoint with more rows than it may have', () => {
     ['some may be due', (it) => (it.isBeingClaimed = true)],
     ['its circuit is half open', (it) => (it.endpoint.circuit = PROBED)],
     ['they are too many', (it) => (it.rowCount = maxRestingRowsPerEndpointLane + 1)],
+    ['the lane has many rows', (it) => (it.window.rowTotal = maxRowsPerLane / 2)],
   ])('gets none while %s', (_, change) => {
     expect(isRefilled(change)).toBe(false);
   });
+});
+
+test('whom a lane with many rows gave nothing is looked at again when these have gone', () => {
+  const state = startState(5);
+  const [window] = state.windows.values();
+  if (window === undefined) throw new Error('There is no lane.');
+  for (const endpointLane of window.endpointLanes.values()) endpointLane.rowCount = 1_000;
+  window.rowTotal = DEFAULT_LIMITS.maxRowsPerLane / 2;
+  refillDue(state);
+  expect(refilledLanes(state)).toEqual([1, 2]);
+  state.refillsUnderWay = 0;
+  window.rowTotal -= 1;
+  lookAgain(state, window);
+  refillDue(state);
+  expect(refilledLanes(state)).toContain(0);
 });
 
 describe('in a lane that has all the rows it may, what is behind the cursors', () => {

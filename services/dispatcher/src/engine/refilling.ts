@@ -1,8 +1,8 @@
-import { mostRows, moveCursor, refillSoon } from './cursors.ts';
+import { isCrowded, isResting, mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
-import { isCallable, isSound } from './endpoint.ts';
+import { isCallable } from './endpoint.ts';
 import { makeEntry, wasSettled, type EventMark, type LaneWindow } from './lane-window.ts';
 import { createDelivery, type MatchedEvent } from './matching.ts';
 import { findEndpointLane, hold, isFull, markUnwritten, type EngineState } from './state.ts';
@@ -61,6 +61,7 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
     if (cursor === undefined || !mayRefill(state, endpointLane)) {
       // Whoever changes that lets it be looked at again.
       window.refillable.delete(endpointLane);
+      if (cursor !== undefined && isCrowded(state, window)) window.crowdedOut.add(endpointLane);
     } else if (cursor.position <= window.draftedProgress) {
       return createRefill(state, endpointLane, cursor);
     } else {
@@ -72,6 +73,13 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
   return undefined;
 }
 
+/** Rows of a lane have gone: those are looked at again for whom it had too many. */
+export function lookAgain(state: EngineState, window: LaneWindow): void {
+  if (window.crowdedOut.size === 0 || isCrowded(state, window)) return;
+  for (const endpointLane of window.crowdedOut) refillSoon(state, endpointLane);
+  window.crowdedOut.clear();
+}
+
 /** Says whether an endpoint that keeps a cursor in a lane may get rows of what is behind it. */
 export function mayRefill(state: EngineState, endpointLane: EndpointLane): boolean {
   const { rowCount, window, endpoint } = endpointLane;
@@ -80,14 +88,6 @@ export function mayRefill(state: EngineState, endpointLane: EndpointLane): boole
   const few = limits.refillAtPart * limits.maxRowsPerEndpointLane;
   const isLow = rowCount <= few || isResting(state, endpointLane);
   return isLow && (window.rowTotal < limits.maxRowsPerLane || rowCount === 0);
-}
-
-/** It works, and all its rows wait for their next attempt, or behind one that does. */
-function isResting({ options }: EngineState, endpointLane: EndpointLane): boolean {
-  const { rowCount, endpoint, claimed, isBeingClaimed } = endpointLane;
-  if (!isSound(endpoint) || rowCount > options.limits.maxRestingRowsPerEndpointLane) return false;
-  const isDue = isBeingClaimed || endpoint.dueLanes?.has(endpointLane) === true;
-  return !isDue && (claimed?.size ?? 0) === 0;
 }
 
 type Cursor = NonNullable<EndpointLane['cursor']>;

@@ -3,6 +3,7 @@ import { claimLimit } from '../../claim-budget.ts';
 import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
+import { isCrowded } from '../../cursors.ts';
 import { mayRefill } from '../../refilling.ts';
 import { lanesOf } from '../../state.ts';
 import type { EngineState } from '../../state.ts';
@@ -88,15 +89,13 @@ function checkWindow(window: LaneWindow): void {
   }
 }
 
-/**
- * Whoever keeps a cursor, and has no row in the lane whose end would let it be looked at, is looked at when there
- * is time for it.
- */
+/** Whoever keeps a cursor and may be refilled is looked at when there is time, unless the lane has many rows. */
 function checkRefillable(state: EngineState, window: LaneWindow): void {
   if (window.phase !== 'owned' || state.refillsUnderWay > 0 || state.recordingUnderWay) return;
   for (const endpointLane of window.endpointLanes.values()) {
     const { cursor, endpoint, rowCount } = endpointLane;
-    if (cursor === undefined || rowCount > 0 || window.movedCursors.has(endpointLane)) continue;
+    if (cursor === undefined || window.movedCursors.has(endpointLane)) continue;
+    if (rowCount > 0 && isCrowded(state, window)) continue;
     const isLookedAt = window.refillable.has(endpointLane) && state.refillable.has(window);
     if (!isLookedAt && mayRefill(state, endpointLane)) {
       throw new Error(`${endpoint.id} has room in lane ${window.lane}, and is not refilled.`);
