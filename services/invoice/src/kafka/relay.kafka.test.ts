@@ -113,6 +113,18 @@ describeKafka('the relay', (brokers) => {
     expect(countOf(await relayed(second))).toBe(600);
   });
 
+  test('a leader that leaves as soon as it has sent something has saved how far it is', async () => {
+    const relay = await start();
+    await relayed(relay);
+    await store.append(100);
+    await vi.waitFor(async () => expect(await relay.readLag()).toBe(0), WAIT);
+    await relay.stop(5_000);
+    const { rows } = await store.pool.query<{ sent: number }>(
+      'select sum(position)::int as sent from invoice.relay_cursor',
+    );
+    expect(rows[0]?.sent).toBe(100);
+  });
+
   test('the lanes of a leader that is cut off are led by another one, and it does no harm later', async () => {
     const [first, second] = [await start(), await start()];
     await store.append(200);

@@ -97,14 +97,29 @@ export async function startRelay(
     carriers.closeAlone(dropped);
   }
 
-  /** What is under way is waited for, so that the next leader repeats nothing. */
-  async function handOver(lane: number, epoch: number): Promise<void> {
+  /** Lanes that are being handed over: a stop and the leases may ask for the same. */
+  const leaving = new Map<LedLane, Promise<void>>();
+
+  function handOver(lane: number, epoch: number): Promise<void> {
+    for (const [left, handedOver] of leaving) {
+      if (left.lane === lane && left.epoch === epoch) return handedOver;
+    }
     const left = led.get(lane);
-    if (left?.epoch !== epoch) return leases.release(lane, epoch);
-    led.delete(lane);
+    if (left?.epoch !== epoch) {
+      leases.release(lane, epoch);
+      return Promise.resolve();
+    }
+    const handedOver = leave(left).finally(() => leaving.delete(left));
+    leaving.set(left, handedOver);
+    return handedOver;
+  }
+
+  /** What is under way is waited for, so that the next leader repeats nothing. */
+  async function leave(left: LedLane): Promise<void> {
+    led.delete(left.lane);
     await left.underWay;
     await cursors.saved(stopping.signal);
-    leases.release(lane, epoch);
+    leases.release(left.lane, left.epoch);
     carriers.closeAlone(left);
   }
 
@@ -127,8 +142,8 @@ export async function startRelay(
     },
     async stop(timeoutMs) {
       leases.leave();
-      const left = [...led.values()].map(({ lane, epoch }) => handOver(lane, epoch));
-      await within(Promise.all(left), timeoutMs, () => undefined);
+      for (const { lane, epoch } of led.values()) void handOver(lane, epoch);
+      await within(Promise.all(leaving.values()), timeoutMs, () => undefined);
       stopping.abort();
       carriers.close();
       await within(running, CLOSE_TIMEOUT_MS, () => undefined);
