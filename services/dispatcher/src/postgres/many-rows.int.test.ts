@@ -106,8 +106,14 @@ async function timeOfClaim(claimedRows: number): Promise<number> {
 }
 
 test('a claim takes hardly longer when very many rows are claimed already', async () => {
-  const fewMs = Math.min(await timeOfClaim(1), await timeOfClaim(1));
-  expect(await timeOfClaim(400)).toBeLessThan(fewMs * 5);
+  const timesOf = async (claimedRows: number): Promise<number[]> => {
+    const times: number[] = [];
+    for (let claim = 0; claim < 3; claim += 1) times.push(await timeOfClaim(claimedRows));
+    return times;
+  };
+  // The shortest of each: other tests run at the same time.
+  const fewMs = Math.min(...(await timesOf(1)));
+  expect(Math.min(...(await timesOf(400)))).toBeLessThan(fewMs * 5);
 });
 
 test('rows of an endpoint are listed, counted and cancelled without a look at others', async () => {
