@@ -1,5 +1,5 @@
-import { refillSoon } from './cursors.ts';
 import { claimLimit, claimsLeft, claimsLeftFor } from './claim-budget.ts';
+import { refillSoon } from './cursors.ts';
 import type { Delivery } from './delivery.ts';
 import type { Claim, ClaimedRow, ClaimResult, Now } from './effect.ts';
 import { addClaimed, type EndpointLane } from './endpoint-lane.ts';

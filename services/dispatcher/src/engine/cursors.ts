@@ -24,14 +24,14 @@ export function mustKeepCursor(state: EngineState, endpointLane: EndpointLane): 
  */
 export function isResting(state: EngineState, endpointLane: EndpointLane): boolean {
   const { rowCount, endpoint, window, claimed, isBeingClaimed } = endpointLane;
-  if (!isSound(endpoint) || isCrowded(state, window)) return false;
+  if (!isSound(endpoint) || isLaneCrowded(state, window)) return false;
   if (rowCount > state.options.limits.maxRestingRowsPerEndpointLane) return false;
   const isDue = isBeingClaimed || endpoint.dueLanes?.has(endpointLane) === true;
   return !isDue && (claimed?.size ?? 0) === 0;
 }
 
 /** Says whether a lane has half of the rows that it may have. */
-export function isCrowded({ options }: EngineState, { rowTotal }: LaneWindow): boolean {
+export function isLaneCrowded({ options }: EngineState, { rowTotal }: LaneWindow): boolean {
   return rowTotal >= options.limits.maxRowsPerLane / 2;
 }
 

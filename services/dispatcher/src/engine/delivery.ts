@@ -53,11 +53,6 @@ export interface LogEvent {
 export type DeliveryState =
   'queued' | 'in_flight' | 'waiting' | 'failed' | 'deferred' | 'parked' | 'settled';
 
-/** Nothing of it reached the receiver, or could have: it says nothing of it. */
-export function isNotSent(outcome: AttemptOutcome): boolean {
-  return outcome.kind === 'unreachable' && outcome.notSent === true;
-}
-
 /** It waits behind an earlier one of its pair. */
 export function waitInTurn(delivery: Delivery): void {
   delivery.state = 'waiting';
@@ -121,3 +116,8 @@ export type AttemptOutcome =
       readonly notSent?: boolean;
     }
   | { readonly kind: 'refused'; readonly durationMs: number; readonly detail: string };
+
+/** Says whether an attempt never began, so that it says nothing of the receiver. */
+export function isNotSent(outcome: AttemptOutcome): boolean {
+  return outcome.kind === 'unreachable' && outcome.notSent === true;
+}

@@ -1,4 +1,4 @@
-import { isCrowded, isResting, mostRows, moveCursor, refillSoon } from './cursors.ts';
+import { isLaneCrowded, isResting, mostRows, moveCursor, refillSoon } from './cursors.ts';
 import { defer } from './delivery.ts';
 import type { Now, Refill } from './effect.ts';
 import type { EndpointLane } from './endpoint-lane.ts';
@@ -61,7 +61,7 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
     if (cursor === undefined || !mayRefill(state, endpointLane)) {
       // Whoever changes that lets it be looked at again.
       window.refillable.delete(endpointLane);
-      if (cursor !== undefined && isCrowded(state, window)) window.crowdedOut.add(endpointLane);
+      if (cursor !== undefined && isLaneCrowded(state, window)) window.crowdedOut.add(endpointLane);
     } else if (cursor.position <= window.draftedProgress) {
       return createRefill(state, endpointLane, cursor);
     } else {
@@ -75,7 +75,7 @@ function refillOf(state: EngineState, window: LaneWindow): Refill | undefined {
 
 /** Rows of a lane have gone: those are looked at again for whom it had too many. */
 export function lookAgain(state: EngineState, window: LaneWindow): void {
-  if (window.crowdedOut.size === 0 || isCrowded(state, window)) return;
+  if (window.crowdedOut.size === 0 || isLaneCrowded(state, window)) return;
   for (const endpointLane of window.crowdedOut) refillSoon(state, endpointLane);
   window.crowdedOut.clear();
 }

@@ -203,7 +203,7 @@ function budgetGauges(limits: EngineLimits): GaugeOf<Look>[] {
     },
     {
       name: 'billhook_dispatcher_endpoint_parked_limit',
-      help: 'With so many in a lane, an endpoint that lags in it keeps a cursor.',
+      help: 'With so many in a lane, an endpoint that lags in it keeps a cursor, unless all wait for their next attempt.',
       read: () => limits.maxRowsPerEndpointLane,
     },
     {

@@ -8,11 +8,51 @@ import type { UrlField } from './fields.ts';
 import { requireHeaders } from './headers.ts';
 
 const MAX_DESCRIPTION_CHARACTERS = 1_024;
-const RATE_LIMIT = { min: 0.001, max: 10_000 };
+
+const RATE_LIMIT: LimitField = {
+  field: 'rate_limit',
+  reason: 'RATE_LIMIT_INVALID',
+  min: 0.001,
+  max: 10_000,
+  expected: 'from 0.001 to 10000 deliveries per second; leave it out for no limit of its own',
+};
 const MIN_TIMEOUT_MS = 100;
-const MAX_IN_FLIGHT = 1_000;
-const MAX_CIRCUIT_FAILURES = 1_000_000;
-const CIRCUIT_WAIT_MS = { min: 100, max: 3_600_000 };
+const MAX_IN_FLIGHT: LimitField = {
+  field: 'max_in_flight',
+  reason: 'MAX_IN_FLIGHT_INVALID',
+  min: 1,
+  max: 1_000,
+  expected: 'from 1 to 1000; leave it out for no limit of its own',
+};
+const CIRCUIT_FAILURES: LimitField = {
+  field: 'circuit_failures',
+  reason: 'CIRCUIT_FAILURES_INVALID',
+  min: 1,
+  max: 1_000_000,
+  expected:
+    'from 1 to 1000000; leave it out for that of every endpoint (BILLHOOK_CIRCUIT_FAILURES)',
+};
+const CIRCUIT_LONGEST_WAIT: LimitField = {
+  field: 'circuit_longest_wait',
+  reason: 'CIRCUIT_LONGEST_WAIT_INVALID',
+  min: 100,
+  max: 3_600_000,
+  expected:
+    'a whole number of milliseconds from 100 ms to 3600000 ms; ' +
+    'leave it out for that of every endpoint (BILLHOOK_CIRCUIT_LONGEST_WAIT)',
+};
+
+function timeoutOf(maxTimeoutMs: number): LimitField {
+  return {
+    field: 'timeout',
+    reason: 'TIMEOUT_INVALID',
+    min: MIN_TIMEOUT_MS,
+    max: maxTimeoutMs,
+    expected:
+      `a whole number of milliseconds from ${MIN_TIMEOUT_MS} ms to ${maxTimeoutMs} ms ` +
+      '(BILLHOOK_DELIVERY_TIMEOUT); leave it out for that one',
+  };
+}
 
 const UPDATABLE_PATHS = [
   'url',
@@ -54,14 +94,16 @@ export function readUpdate(
     ...(url === undefined ? {} : { url: url.url }),
     ...when('description', () => ({ description: requireDescription(description) })),
     ...when('headers', () => ({ headers: requireHeaders(headers) })),
-    ...when('rate_limit', () => ({ rateLimitPerSecond: optionalRateLimit(rateLimit) })),
-    ...when('timeout', () => ({ timeoutMs: optionalTimeoutMs(timeout, limits.maxTimeoutMs) })),
-    ...when('max_in_flight', () => ({ maxInFlight: optionalMaxInFlight(maxInFlight) })),
+    ...when('rate_limit', () => ({ rateLimitPerSecond: optionalNumber(rateLimit, RATE_LIMIT) })),
+    ...when('timeout', () => ({
+      timeoutMs: optionalMilliseconds(timeout, timeoutOf(limits.maxTimeoutMs)),
+    })),
+    ...when('max_in_flight', () => ({ maxInFlight: optionalNumber(maxInFlight, MAX_IN_FLIGHT) })),
     ...when('circuit_failures', () => ({
-      circuitFailures: optionalCircuitFailures(circuitFailures),
+      circuitFailures: optionalNumber(circuitFailures, CIRCUIT_FAILURES),
     })),
     ...when('circuit_longest_wait', () => ({
-      circuitLongestWaitMs: optionalCircuitWaitMs(circuitLongestWait),
+      circuitLongestWaitMs: optionalMilliseconds(circuitLongestWait, CIRCUIT_LONGEST_WAIT),
     })),
   };
   return { changes, url };
@@ -101,78 +143,35 @@ function requireDescription(text: string): string {
   return requireText(text, { field: 'description', maxLength: MAX_DESCRIPTION_CHARACTERS });
 }
 
-/** `null` stands for none of its own, here and below. */
-function optionalRateLimit(rateLimit: number | undefined): number | null {
-  if (rateLimit === undefined) {
-    return null;
-  }
-  const { min, max } = RATE_LIMIT;
-  if (!(rateLimit >= min && rateLimit <= max)) {
-    const description = `must be from ${min} to ${max} deliveries per second; leave it out for no limit of its own`;
-    throw invalidField('rate_limit', 'RATE_LIMIT_INVALID', description);
-  }
-  return rateLimit;
+/** What a limit of an endpoint's own must be, and how a refusal says so. */
+interface LimitField {
+  readonly field: string;
+  readonly reason: string;
+  readonly min: number;
+  readonly max: number;
+  /** Completes the sentence "must be ...". */
+  readonly expected: string;
 }
 
-function optionalTimeoutMs(timeout: Duration | undefined, maxTimeoutMs: number): number | null {
-  if (timeout === undefined) {
+/** @returns `null`, here and below, for none of its own. */
+function optionalNumber(value: number | undefined, limit: LimitField): number | null {
+  if (value === undefined) {
     return null;
   }
-  const timeoutMs = wholeMilliseconds(timeout, { min: MIN_TIMEOUT_MS, max: maxTimeoutMs });
-  if (timeoutMs === undefined) {
-    const description =
-      `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} ms to ${maxTimeoutMs} ms ` +
-      '(BILLHOOK_DELIVERY_TIMEOUT); leave it out for that one';
-    throw invalidField('timeout', 'TIMEOUT_INVALID', description);
+  if (!(value >= limit.min && value <= limit.max)) {
+    throw invalidField(limit.field, limit.reason, `must be ${limit.expected}`);
   }
-  return timeoutMs;
+  return value;
 }
 
-function optionalMaxInFlight(maxInFlight: number | undefined): number | null {
-  if (maxInFlight === undefined) {
-    return null;
-  }
-  if (maxInFlight < 1 || maxInFlight > MAX_IN_FLIGHT) {
-    const description = `must be from 1 to ${MAX_IN_FLIGHT}; leave it out for no limit of its own`;
-    throw invalidField('max_in_flight', 'MAX_IN_FLIGHT_INVALID', description);
-  }
-  return maxInFlight;
+/** Reads a whole number of milliseconds. */
+function optionalMilliseconds(duration: Duration | undefined, limit: LimitField): number | null {
+  // What is no whole number of them is in no range.
+  const value = duration && (wholeMilliseconds(duration) ?? Number.NaN);
+  return optionalNumber(value, limit);
 }
 
-function optionalCircuitFailures(failures: number | undefined): number | null {
-  if (failures === undefined) {
-    return null;
-  }
-  if (failures < 1 || failures > MAX_CIRCUIT_FAILURES) {
-    const description =
-      `must be from 1 to ${MAX_CIRCUIT_FAILURES}; ` +
-      'leave it out for that of every endpoint (BILLHOOK_CIRCUIT_FAILURES)';
-    throw invalidField('circuit_failures', 'CIRCUIT_FAILURES_INVALID', description);
-  }
-  return failures;
-}
-
-function optionalCircuitWaitMs(wait: Duration | undefined): number | null {
-  if (wait === undefined) {
-    return null;
-  }
-  const waitMs = wholeMilliseconds(wait, CIRCUIT_WAIT_MS);
-  if (waitMs === undefined) {
-    const { min, max } = CIRCUIT_WAIT_MS;
-    const description =
-      `must be a whole number of milliseconds from ${min} ms to ${max} ms; ` +
-      'leave it out for that of every endpoint (BILLHOOK_CIRCUIT_LONGEST_WAIT)';
-    throw invalidField('circuit_longest_wait', 'CIRCUIT_LONGEST_WAIT_INVALID', description);
-  }
-  return waitMs;
-}
-
-/** @returns undefined when it is no whole number of milliseconds, or outside the range. */
-function wholeMilliseconds(
-  duration: Duration,
-  { min, max }: { readonly min: number; readonly max: number },
-): number | undefined {
+function wholeMilliseconds(duration: Duration): number | undefined {
   const milliseconds = readDurationMs(duration);
-  const isInRange = milliseconds !== undefined && milliseconds >= min && milliseconds <= max;
-  return isInRange && Number.isInteger(milliseconds) ? milliseconds : undefined;
+  return Number.isInteger(milliseconds) ? milliseconds : undefined;
 }

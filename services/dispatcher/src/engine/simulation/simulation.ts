@@ -176,17 +176,9 @@ export class Simulation implements Surroundings {
     for (const endpointId of this.endpoints.ids()) {
       const view = this.endpoints.get(endpointId)?.view;
       if (view === undefined) continue;
-      const { rateLimitPerSecond, maxInFlight, circuitFailures, circuitLongestWaitMs } = view;
-      const own = [rateLimitPerSecond, maxInFlight, circuitFailures, circuitLongestWaitMs];
       // Any change wakes an endpoint. Where nothing is to be mended, it must come to an end by itself.
-      if (view.state === 'active' && own.every((limit) => limit === undefined)) continue;
-      this.changeEndpoint(endpointId, {
-        state: 'active',
-        rateLimitPerSecond: undefined,
-        maxInFlight: undefined,
-        circuitFailures: undefined,
-        circuitLongestWaitMs: undefined,
-      });
+      const isMended = Object.entries(MENDED).every(([name, is]) => Reflect.get(view, name) === is);
+      if (!isMended) this.changeEndpoint(endpointId, MENDED);
     }
   }
 
@@ -331,6 +323,15 @@ export class Simulation implements Surroundings {
     return Math.floor(this.dice('pick') * count);
   }
 }
+
+/** What an endpoint is like when nothing holds it up. */
+const MENDED: Partial<EndpointView> = {
+  state: 'active',
+  rateLimitPerSecond: undefined,
+  maxInFlight: undefined,
+  circuitFailures: undefined,
+  circuitLongestWaitMs: undefined,
+};
 
 /** Some share a tenant or an origin, and one has a limit of its own. */
 function viewOf(endpointId: string): EndpointView {

@@ -1,9 +1,9 @@
 import type { Delivery } from '../../delivery.ts';
 import { claimLimit } from '../../claim-budget.ts';
 import { isCallable, isSound, sendLimit, type Endpoint } from '../../endpoint.ts';
+import { isLaneCrowded } from '../../cursors.ts';
 import type { EndpointLane } from '../../endpoint-lane.ts';
 import type { LaneWindow } from '../../lane-window.ts';
-import { isCrowded } from '../../cursors.ts';
 import { mayRefill } from '../../refilling.ts';
 import { lanesOf } from '../../state.ts';
 import type { EngineState } from '../../state.ts';
@@ -31,11 +31,11 @@ export function checkState(state: EngineState, { store, sends }: Compared): void
   const inMemory = new Set<Delivery>(sends);
   for (const window of state.windows.values()) {
     checkWindow(window);
+    checkRefillable(state, window);
     for (const { deliveries } of window.entries) {
       for (const delivery of deliveries) if (delivery.state !== 'settled') inMemory.add(delivery);
     }
   }
-  for (const window of state.windows.values()) checkRefillable(state, window);
   for (const window of state.windows.values()) {
     for (const { claimed } of window.endpointLanes.values()) {
       for (const delivery of claimed?.values() ?? [])
@@ -95,7 +95,7 @@ function checkRefillable(state: EngineState, window: LaneWindow): void {
   for (const endpointLane of window.endpointLanes.values()) {
     const { cursor, endpoint, rowCount } = endpointLane;
     if (cursor === undefined || window.movedCursors.has(endpointLane)) continue;
-    if (rowCount > 0 && isCrowded(state, window)) continue;
+    if (rowCount > 0 && isLaneCrowded(state, window)) continue;
     const isLookedAt = window.refillable.has(endpointLane) && state.refillable.has(window);
     if (!isLookedAt && mayRefill(state, endpointLane)) {
       throw new Error(`${endpoint.id} has room in lane ${window.lane}, and is not refilled.`);
