@@ -24,7 +24,11 @@ beforeAll(async () => {
   direct = createPool({ ...options, connectionString: database.connectionString });
   await direct.query(`
     create table note (text text primary key);
-    create table remark (text text references note deferrable initially deferred)`);
+    create table remark (text text references note deferrable initially deferred);
+    create function nap() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(0.1); return null; end $$;
+    create constraint trigger slow_commit after insert on note deferrable initially deferred
+      for each row when (new.text like 'step %') execute function nap()`);
 });
 
 afterAll(async () => {

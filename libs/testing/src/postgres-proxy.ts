@@ -26,6 +26,9 @@ export interface PostgresProxy {
 /** The message of a simple query `commit`. */
 const COMMIT = Buffer.from('Q\0\0\0\u000bcommit\0', 'latin1');
 
+/** The message that the server is ready, and in no transaction: it has done with `COMMIT`. */
+const READY = Buffer.from('Z\0\0\0\u0005I', 'latin1');
+
 /** Starts a proxy before a Postgres server that speaks without TLS. */
 export async function startPostgresProxy(connectionString: string): Promise<PostgresProxy> {
   const target = new URL(connectionString);
@@ -55,6 +58,7 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
       });
     }
     let fate: CommitFate = 'answered';
+    let unheard = Buffer.alloc(0);
     const countStatements = createStatementCounter();
     client.on('data', (bytes: Buffer) => {
       statements += countStatements(bytes);
@@ -63,8 +67,13 @@ export async function startPostgresProxy(connectionString: string): Promise<Post
       else upstream.write(bytes);
     });
     upstream.on('data', (bytes: Buffer) => {
-      if (fate === 'unanswered') breakBoth();
-      else client.write(bytes);
+      if (fate !== 'unanswered') {
+        client.write(bytes);
+        return;
+      }
+      // Statements that came with `COMMIT` are answered before it, and perhaps apart from it.
+      unheard = Buffer.concat([unheard, bytes]);
+      if (unheard.includes(READY)) breakBoth();
     });
   });
   server.listen(0, '127.0.0.1');
