@@ -1,5 +1,6 @@
 import { Client } from 'undici';
 import type { buildConnector } from 'undici';
+import type { ConnectQueue } from './connect-queue.ts';
 import type { Connect, Transport } from './connector.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 
@@ -17,6 +18,8 @@ const MAX_CONNECTS = 3;
 export interface ConnectionOwner {
   readonly origin: string;
   readonly connect: Connect;
+  /** Where what is to be connected waits for its turn. */
+  readonly connects: ConnectQueue;
   /** It is free to carry another exchange. */
   onReleased(connection: Connection): void;
   /** It is closed and gone. */
@@ -120,7 +123,17 @@ export class Connection implements Carrier {
       queueMicrotask(() => callback(Object.assign(error, { code: 'ECONNRESET' }), null));
       return;
     }
-    this.transport = this.owner.connect(options, callback);
+    this.owner.connects.add(() => this.beginToConnect(options, callback));
+  }
+
+  private beginToConnect(options: buildConnector.Options, callback: buildConnector.Callback): void {
+    if (this.client.destroyed) return;
+    try {
+      this.transport = this.owner.connect(options, callback);
+    } catch (error) {
+      // undici, which asked for it, is not there any more to see it.
+      callback(error instanceof Error ? error : new Error(String(error)), null);
+    }
   }
 }
 

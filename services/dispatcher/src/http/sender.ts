@@ -1,3 +1,4 @@
+import { ConnectQueue } from './connect-queue.ts';
 import { createConnector } from './connector.ts';
 import { Exchange } from './exchange.ts';
 import { IdleConnections } from './idle-connections.ts';
@@ -54,6 +55,7 @@ class PooledSender implements Sender {
   private readonly log: Log;
   private readonly limits: SenderLimits;
   private readonly connect: Connect;
+  private readonly connects = new ConnectQueue();
   private readonly pools = new Map<string, OriginPool>();
   /** Those among `pools` that carry nothing, the one that has been so the longest first. */
   private readonly idlePools = new Set<OriginPool>();
@@ -131,6 +133,7 @@ class PooledSender implements Sender {
     const pool = new OriginPool({
       origin,
       connect: this.connect,
+      connects: this.connects,
       maxConnections: this.limits.connectionsPerOrigin,
       idle: this.idle,
       onIdle: (idle) => this.idlePools.add(idle),
