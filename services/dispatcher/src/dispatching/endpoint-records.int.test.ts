@@ -85,6 +85,29 @@ test('each endpoint is noted in its turn, although there is always something to 
   await keeping;
 });
 
+test('an endpoint that has nothing any more is shown so', async () => {
+  await deleteStandings(pool, own);
+  const loop = createEngineLoop(new Engine(optionsOf()), () => undefined);
+  let busy = { ...STANDING, inFlight: 64, queued: 64 };
+  vi.spyOn(loop.engine, 'standings').mockImplementation(() => [busy]);
+  const ended = new AbortController();
+  const deps = { pool, loop, health: NO_HEALTH, dispatcherId: own, log };
+  const keeping = keepEndpointRecords(deps, ended.signal);
+  await expect.poll(notedCounts, { timeout: 5_000 }).toEqual([{ in_flight: 64, queued: 64 }]);
+  busy = { ...busy, inFlight: 0, queued: 0 };
+  await expect.poll(notedCounts, { timeout: 15_000 }).toEqual([{ in_flight: 0, queued: 0 }]);
+  ended.abort();
+  await keeping;
+});
+
+async function notedCounts(): Promise<unknown[]> {
+  const { rows } = await pool.query(
+    'select in_flight, queued from dispatcher.endpoint_standing where dispatcher_id = $1',
+    [own],
+  );
+  return rows;
+}
+
 test('what a dispatcher noted that was killed is forgotten', async () => {
   await noteStandings(pool, own, [STANDING]);
   await pool.query(

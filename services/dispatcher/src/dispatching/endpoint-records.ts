@@ -12,7 +12,9 @@ const LOOK_EVERY_MS = 1_000;
 const FLUSH_HEALTH_EVERY_MS = 60_000;
 /** What has not changed is noted again, so that others see that this process lives. */
 const NOTE_AGAIN_AFTER_MS = 30_000;
-/** A limit or a queue that has changed less than by this factor is not noted. */
+/** What is under way or queued changes all the time: it is noted at most this often. */
+const NOTE_COUNTS_AFTER_MS = 3_000;
+/** A limit or a count that has changed less than by this factor is not noted. */
 const NOTABLE = 1.5;
 /** Standings that are noted in one round; the next one goes on with those behind them. */
 export const NOTE_AT_MOST = 1_000;
@@ -104,8 +106,16 @@ function isNotable(
   if (standing.circuit === 'open' && before.probeAtMs !== standing.probeAtMs) {
     return Math.abs((standing.probeAtMs ?? 0) - (before.probeAtMs ?? 0)) > LOOK_EVERY_MS;
   }
-  const factor = standing.concurrencyLimit / before.concurrencyLimit;
-  return factor >= NOTABLE || factor <= 1 / NOTABLE;
+  if (isFarFrom(standing.concurrencyLimit, before.concurrencyLimit)) return true;
+  if (nowMs - before.atMs < NOTE_COUNTS_AFTER_MS) return false;
+  return isFarFrom(standing.queued, before.queued) || isFarFrom(standing.inFlight, before.inFlight);
+}
+
+/** Nothing is far from something. */
+function isFarFrom(value: number, before: number): boolean {
+  const less = Math.min(value, before);
+  const more = Math.max(value, before);
+  return more > less && more >= less * NOTABLE;
 }
 
 /** Says how far an endpoint lags: not at all, with rows, or with a cursor. */
