@@ -1,6 +1,5 @@
 import { Client } from 'undici';
 import type { buildConnector } from 'undici';
-import type { ConnectQueue } from './connect-queue.ts';
 import type { Connect, Transport } from './connector.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 
@@ -18,8 +17,6 @@ const MAX_CONNECTS = 3;
 export interface ConnectionOwner {
   readonly origin: string;
   readonly connect: Connect;
-  /** Where what is to be connected waits for its turn. */
-  readonly connects: ConnectQueue;
   /** It is free to carry another exchange. */
   onReleased(connection: Connection): void;
   /** It is closed and gone. */
@@ -123,7 +120,8 @@ export class Connection implements Carrier {
       queueMicrotask(() => callback(Object.assign(error, { code: 'ECONNRESET' }), null));
       return;
     }
-    this.owner.connects.add(() => this.beginToConnect(options, callback));
+    // It costs as much as some ten requests: what goes over open connections meanwhile goes first.
+    setImmediate(() => this.beginToConnect(options, callback));
   }
 
   private beginToConnect(options: buildConnector.Options, callback: buildConnector.Callback): void {

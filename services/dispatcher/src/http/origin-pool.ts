@@ -1,7 +1,6 @@
 import { Fifo } from '../engine/fifo.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionOwner } from './connection.ts';
-import type { ConnectQueue } from './connect-queue.ts';
 import type { Connect } from './connector.ts';
 import type { Exchange } from './exchange.ts';
 import type { IdleConnections } from './idle-connections.ts';
@@ -10,7 +9,6 @@ import type { IdleConnections } from './idle-connections.ts';
 export interface OriginPoolOptions {
   readonly origin: string;
   readonly connect: Connect;
-  readonly connects: ConnectQueue;
   readonly maxConnections: number;
   /** Those of all pools. */
   readonly idle: IdleConnections;
@@ -27,7 +25,6 @@ export interface OriginPoolOptions {
 export class OriginPool implements ConnectionOwner {
   readonly origin: string;
   readonly connect: Connect;
-  readonly connects: ConnectQueue;
   private readonly options: OriginPoolOptions;
   private readonly connections = new Set<Connection>();
   /** The last one released is used first, so that those too many close by their keep-alive time. */
@@ -38,7 +35,6 @@ export class OriginPool implements ConnectionOwner {
     this.options = options;
     this.origin = options.origin;
     this.connect = options.connect;
-    this.connects = options.connects;
   }
 
   get isIdle(): boolean {

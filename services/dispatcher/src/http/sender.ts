@@ -1,4 +1,3 @@
-import { ConnectQueue } from './connect-queue.ts';
 import { createConnector } from './connector.ts';
 import { Exchange } from './exchange.ts';
 import { IdleConnections } from './idle-connections.ts';
@@ -55,7 +54,6 @@ class PooledSender implements Sender {
   private readonly log: Log;
   private readonly limits: SenderLimits;
   private readonly connect: Connect;
-  private readonly connects = new ConnectQueue();
   private readonly pools = new Map<string, OriginPool>();
   /** Those among `pools` that carry nothing, the one that has been so the longest first. */
   private readonly idlePools = new Set<OriginPool>();
@@ -133,7 +131,6 @@ class PooledSender implements Sender {
     const pool = new OriginPool({
       origin,
       connect: this.connect,
-      connects: this.connects,
       maxConnections: this.limits.connectionsPerOrigin,
       idle: this.idle,
       onIdle: (idle) => this.idlePools.add(idle),
