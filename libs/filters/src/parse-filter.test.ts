@@ -167,6 +167,8 @@ describe('a filter is refused', () => {
     [{ 'data.a': { gt: '5' } }, '["data.a"].gt FILTER_INVALID'],
     [{ 'data.a': { gt: null } }, '["data.a"].gt FILTER_INVALID'],
     [{ 'data.a': { lt: '2024-02-30T00:00:00Z' } }, '["data.a"].lt FILTER_INVALID'],
+    [{ 'data.a': { lt: '2024-02-28T24:00:00Z' } }, '["data.a"].lt FILTER_INVALID'],
+    [{ 'data.a': { lt: '2016-12-31T23:59:60Z' } }, '["data.a"].lt FILTER_INVALID'],
     [{ 'data.a': { lt: '2024-02-03' } }, '["data.a"].lt FILTER_INVALID'],
     [{ 'data.a': 0.1 + 0.2 }, '["data.a"] FILTER_INVALID'],
     ['{"data.a":12345678901234567890}', '["data.a"] FILTER_INVALID'],

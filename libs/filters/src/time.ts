@@ -1,7 +1,7 @@
 import { remember } from '@billhook/runtime';
 
-/** A time after RFC 3339. */
-const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+/** A time after RFC 3339; `Date` would take an hour 24 as well. */
+const TIME = /^(\d{4})-(\d\d)-(\d\d)T(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 const MAX_TIME_CHARACTERS = '2024-04-15T00:00:00.000000000+00:00'.length;
 
 /** An event has a few texts, which the tests of all filters look at in a row. */
