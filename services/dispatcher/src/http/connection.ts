@@ -120,6 +120,7 @@ export class Connection implements Carrier {
       queueMicrotask(() => callback(Object.assign(error, { code: 'ECONNRESET' }), null));
       return;
     }
+    this.transport = undefined;
     // It costs as much as some ten requests: what goes over open connections meanwhile goes first.
     setImmediate(() => this.beginToConnect(options, callback));
   }
