@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startReceiver } from '@billhook/testing';
 import type { Receiver } from '@billhook/testing';
 import { expect } from 'vitest';
@@ -7,6 +8,8 @@ import type { System } from './system.ts';
 import { readWebhook } from './webhook.ts';
 
 const TIMEOUT_MS = 20_000;
+const MAX_REPEATS = 5;
+const REPEAT_AFTER_MS = 1_000;
 const EVENT = 'invoice_created';
 
 /** How much racing there is. */
@@ -50,13 +53,13 @@ export async function raceRegistrations(system: System, { loops, rounds }: Race)
     for (let round = 0; round < rounds; round += 1) {
       const path = `/${loop}/${round}`;
       const url = new URL(path, receiver.url).href;
-      await billhook.rest.register(EVENT, url);
+      await untilAnswered(() => billhook.rest.register(EVENT, url));
       const early = await billhook.invoices.create({ amount: dollars(1) });
       const expected = `${path} ${early.invoiceId}`;
       wanted.push(expected);
       // What still waits when its endpoint goes is cancelled, so it has to come first.
       await receiver.waitFor(() => hasArrived(expected), TIMEOUT_MS);
-      await billhook.rest.unregister(EVENT, url);
+      await untilAnswered(() => billhook.rest.unregister(EVENT, url));
       const late = await billhook.invoices.create({ amount: dollars(2) });
       unwanted.push(`${path} ${late.invoiceId}`);
     }
@@ -67,4 +70,22 @@ export async function raceRegistrations(system: System, { loops, rounds }: Race)
   await witness.waitFor(2 * loops * rounds, TIMEOUT_MS);
   expect(wanted.filter((event) => !hasArrived(event))).toEqual([]);
   expect(unwanted.filter(hasArrived)).toEqual([]);
+}
+
+/**
+ * Repeats a call that is answered 503, as the answer asks for: on a busy machine a service may be taken for
+ * away that does not answer within a second. What the first call did in spite of it, the next one finds done.
+ */
+async function untilAnswered(send: () => Promise<unknown>): Promise<void> {
+  for (let repeats = 0; ; repeats += 1) {
+    try {
+      await send();
+      return;
+    } catch (error) {
+      const text = String(error);
+      if (repeats > 0 && text.includes('not_registered')) return;
+      if (repeats === MAX_REPEATS || !text.includes('answered 503')) throw error;
+      await sleep(REPEAT_AFTER_MS);
+    }
+  }
 }
