@@ -8,6 +8,9 @@ import type { System } from './system.ts';
 import { readWebhook } from './webhook.ts';
 
 const TIMEOUT_MS = 20_000;
+const OK = 200;
+const NOT_REGISTERED = 404;
+const AWAY = 503;
 const MAX_REPEATS = 5;
 const REPEAT_AFTER_MS = 1_000;
 const EVENT = 'invoice_created';
@@ -49,17 +52,20 @@ export async function raceRegistrations(system: System, { loops, rounds }: Race)
     return arrived.has(event);
   };
 
+  const send = (path: string, url: string): Promise<Response> =>
+    billhook.rest.send(path, JSON.stringify({ event: EVENT, url }));
+
   async function runLoop(loop: number): Promise<void> {
     for (let round = 0; round < rounds; round += 1) {
       const path = `/${loop}/${round}`;
       const url = new URL(path, receiver.url).href;
-      await untilAnswered(() => billhook.rest.register(EVENT, url));
+      await untilDone(() => send('/register', url));
       const early = await billhook.invoices.create({ amount: dollars(1) });
       const expected = `${path} ${early.invoiceId}`;
       wanted.push(expected);
       // What still waits when its endpoint goes is cancelled, so it has to come first.
       await receiver.waitFor(() => hasArrived(expected), TIMEOUT_MS);
-      await untilAnswered(() => billhook.rest.unregister(EVENT, url));
+      await untilDone(() => send('/unregister', url), NOT_REGISTERED);
       const late = await billhook.invoices.create({ amount: dollars(2) });
       unwanted.push(`${path} ${late.invoiceId}`);
     }
@@ -74,18 +80,18 @@ export async function raceRegistrations(system: System, { loops, rounds }: Race)
 
 /**
  * Repeats a call that is answered 503, as the answer asks for: on a busy machine a service may be taken for
- * away that does not answer within a second. What the first call did in spite of it, the next one finds done.
+ * away that does not answer within a second.
+ *
+ * @param alreadyDone what a repeated call is answered where the one before was carried out in spite of it.
  */
-async function untilAnswered(send: () => Promise<unknown>): Promise<void> {
+async function untilDone(send: () => Promise<Response>, alreadyDone = OK): Promise<void> {
   for (let repeats = 0; ; repeats += 1) {
-    try {
-      await send();
-      return;
-    } catch (error) {
-      const text = String(error);
-      if (repeats > 0 && text.includes('not_registered')) return;
-      if (repeats === MAX_REPEATS || !text.includes('answered 503')) throw error;
-      await sleep(REPEAT_AFTER_MS);
+    const response = await send();
+    const { status } = response;
+    if (status === OK || (repeats > 0 && status === alreadyDone)) return;
+    if (status !== AWAY || repeats === MAX_REPEATS) {
+      throw new Error(`${response.url} answered ${status}: ${await response.text()}`);
     }
+    await sleep(REPEAT_AFTER_MS);
   }
 }

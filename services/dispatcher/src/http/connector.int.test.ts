@@ -1,30 +1,20 @@
-import { createDestinationPolicy, LOOPBACK_RANGES } from '@billhook/destinations';
 import { Socket } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createConnector } from './connector.ts';
-import { startRawReceiver } from './loopback.ts';
+import { createLoopbackPolicy, startRawReceiver } from './loopback.ts';
 import type { RawReceiver } from './loopback.ts';
 
-const connect = createConnector(
-  {
-    policy: createDestinationPolicy({
-      allowDestinations: LOOPBACK_RANGES,
-      destinationPorts: undefined,
-      requireHttps: false,
-    }),
-  },
-  1,
-);
 const GREETING_BYTES = 40_000;
-const opened: { close: () => Promise<void> }[] = [];
+
+const connect = createConnector({ policy: createLoopbackPolicy() }, 1);
+let receiver: RawReceiver | undefined;
 
 afterEach(async () => {
-  await Promise.all(opened.splice(0).map((each) => each.close()));
+  await receiver?.close();
 });
 
 test('what came over one socket, and is not read yet, stays when others come', async () => {
-  const receiver = await startRawReceiver((socket, count) => socket.write(greeting(count)));
-  opened.push(receiver);
+  receiver = await startRawReceiver((socket, count) => socket.write(greeting(count)));
   const sockets = await Promise.all([open(receiver), open(receiver), open(receiver)]);
   await vi.waitFor(() => {
     for (const socket of sockets) expect(socket.readableLength).toBe(GREETING_BYTES);

@@ -42,9 +42,8 @@ const ATTEMPT_TIMEOUT_MS = 2_000;
  * the heap for each read: for a small answer that costs more than reading it, and large ones, read from
  * one endpoint, bring full collections upon all.
  */
-const READ_BUFFER = Buffer.alloc(16 * 1_024);
 const readIntoOne = {
-  buffer: READ_BUFFER,
+  buffer: Buffer.alloc(16 * 1_024),
   callback(this: Socket, length: number, buffer: Uint8Array): boolean {
     return this.push(Buffer.from(buffer.subarray(0, length)));
   },

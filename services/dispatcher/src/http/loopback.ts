@@ -4,7 +4,7 @@ import { createLog } from '@billhook/runtime';
 import { createServer } from 'node:net';
 import { createSender } from './sender.ts';
 import { createTarget } from './target.ts';
-import type { DestinationRules, Lookup } from '@billhook/destinations';
+import type { DestinationPolicy, DestinationRules, Lookup } from '@billhook/destinations';
 import type { Server, Socket } from 'node:net';
 import type { AttemptOutcome } from '../engine/delivery.ts';
 import type { Sender, SenderLimits } from './sender.ts';
@@ -30,17 +30,22 @@ export interface LoopbackDestinations extends Partial<DestinationRules> {
   readonly egressProxy?: string;
 }
 
-/** Makes a sender that may reach loopback. */
-export function createLoopbackSender(
-  limits: Partial<SenderLimits> = {},
-  { lookup, egressProxy, ...rules }: LoopbackDestinations = {},
-): Sender {
-  const policy = createDestinationPolicy({
+/** Makes a policy that opens loopback, unless the rules say something else. */
+export function createLoopbackPolicy(rules: Partial<DestinationRules> = {}): DestinationPolicy {
+  return createDestinationPolicy({
     allowDestinations: LOOPBACK_RANGES,
     destinationPorts: undefined,
     requireHttps: false,
     ...rules,
   });
+}
+
+/** Makes a sender that may reach loopback. */
+export function createLoopbackSender(
+  limits: Partial<SenderLimits> = {},
+  { lookup, egressProxy, ...rules }: LoopbackDestinations = {},
+): Sender {
+  const policy = createLoopbackPolicy(rules);
   const log = createLog({ level: 'silent', service: 'test' });
   return createSender(
     { policy, log, lookup, egressProxy },
